@@ -1,0 +1,13 @@
+package main
+
+import (
+	"testing"
+
+	"example/tcpladder/shared/echotest"
+)
+
+func TestMain(m *testing.M) { echotest.Main(m, main) }
+
+func TestEcho(t *testing.T) {
+	echotest.Run(t, echotest.Phase{Sleeps: true})
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/05-framing/eventloop"
+	"example/tcpladder/05-framing/frame"
+	"example/tcpladder/shared/cli"
+	"example/tcpladder/shared/socket"
+)
+
+var (
+	maxFrame    = cli.Bytes("max-frame", 1<<20, "close a client that announces a frame of more than this many `bytes`")
+	writeBuffer = cli.Bytes("write-buffer", 256<<10, "do not read a client that has left this many `bytes` of replies unread")
+	idleTimeout = cli.Duration("idle-timeout", 0, "close a client that takes no reply for this `duration`; 0s: never")
+)
+
+// To close a socket with unread input destroys what was sent on it last: the
+// kernel answers with a reset (RFC 1122, 4.2.2.13). So a client that is shown out
+// is read and ignored for this long and this many bytes, or until it leaves.
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 16 << 20
+)
+
+// handle is what this server is for. Put something else here.
+var handle frame.Handler = func(reply, payload []byte) []byte { return append(reply, payload...) }
+
+var errStopped, errIdle = errors.New("the server stops"), errors.New("no progress: closed")
+
+// scratch is where replies are put together, whoever they are for.
+var scratch []byte
+
+// A conn is one client. Together, in and out hold at most writeBuffer + maxFrame
+// + one read: nothing is read while out is full. An idle client has neither.
+type conn struct {
+	fd     int
+	peer   netip.AddrPort
+	in     []byte           // not answered yet: part of a frame or, while paused, frames
+	out    []byte           // answers not sent yet
+	paused bool             // out has been full, and is not half empty yet
+	end    error            // why there will be no more answers; nil: there will be
+	linger int              // once all is sent: how many bytes to ignore still
+	since  time.Time        // of the last progress
+	timer  *eventloop.Timer // see server.limit
+}
+
+func (c *conn) wantsRead() bool  { return c.linger > 0 || c.end == nil && !c.paused }
+func (c *conn) wantsWrite() bool { return len(c.out) > 0 }
+
+// read reads once, so that a client who sends without end leaves the others
+// their turn, and answers what is whole. The error is io.EOF when the client is
+// finished with.
+func (c *conn) read(buf []byte) error {
+	n, err := socket.Read(c.fd, buf)
+	switch {
+	case err == unix.EAGAIN:
+		return nil
+	case err != nil:
+		return os.NewSyscallError("read", err)
+	case c.linger > 0:
+		if c.linger -= n; n == 0 || c.linger <= 0 {
+			return io.EOF
+		}
+		return nil
+	case n == 0:
+		return c.endOfInput()
+	case len(c.in) > 0:
+		c.in = append(c.in, buf[:n]...)
+		return c.answer(c.in)
+	}
+	err = c.answer(buf[:n])
+	c.in = bytes.Clone(c.in) // buf is everybody's
+	return err
+}
+
+// flush sends what is queued. Then there may be room to answer frames that came
+// before: no event will tell of these, they have been read already.
+func (c *conn) flush() error {
+	if err := c.send(nil); err != nil {
+		return err
+	}
+	return c.answer(c.in)
+}
+
+// answer answers the whole frames at the beginning of in until the client is
+// paused, and keeps what is left. A reply only needs some room: one longer than
+// all of it could never be sent otherwise.
+func (c *conn) answer(in []byte) error {
+	for c.end == nil && !c.paused {
+		replies, rest, err := frame.Answer(scratch[:0], in, *maxFrame, *writeBuffer-len(c.out), handle)
+		if err != nil {
+			log.Printf("client %v: %v", c.peer, err)
+			c.end = err
+		}
+		if len(replies) == 0 {
+			break
+		}
+		scratch, in = replies, rest // it may have grown
+		if err := c.send(replies); err != nil {
+			return err
+		}
+	}
+	c.in = in
+	if c.end != nil || len(in) == 0 {
+		c.in = nil
+	}
+	return c.next()
+}
+
+// send sends what is queued and p behind it, all in one write. What there is no
+// room for is queued.
+func (c *conn) send(p []byte) error {
+	queued := len(c.out) > 0
+	if queued {
+		c.out = append(c.out, p...)
+		p = c.out
+	}
+	n, err := socket.Write(c.fd, p)
+	if err != nil && err != unix.EAGAIN {
+		return os.NewSyscallError("write", err)
+	}
+	if n > 0 && *idleTimeout > 0 {
+		c.since = time.Now()
+	}
+	switch {
+	case n == len(p):
+		c.out = nil
+	case queued:
+		c.out = p[n:]
+	default:
+		c.out = bytes.Clone(p[n:])
+	}
+	// Two marks, so that it does not stop and go with every byte.
+	if len(c.out) >= *writeBuffer {
+		c.paused = true
+	} else if len(c.out) <= *writeBuffer/2 {
+		c.paused = false
+	}
+	return nil
+}
+
+// endOfInput ends the client after its last byte. It may still be listening.
+func (c *conn) endOfInput() error {
+	c.end = io.EOF
+	if len(c.in) > 0 {
+		log.Printf("client %v: input ends inside a frame, %d bytes dropped", c.peer, len(c.in))
+		c.in = nil
+	}
+	return c.next()
+}
+
+// stop ends the client because the server stops.
+func (c *conn) stop() error {
+	if c.end == nil {
+		c.end, c.in = errStopped, nil
+	}
+	return c.next()
+}
+
+// next moves on a client that is ending, when all is sent.
+func (c *conn) next() error {
+	if c.end == nil || len(c.out) > 0 || c.linger > 0 {
+		return nil
+	}
+	if c.end == io.EOF {
+		return io.EOF
+	}
+	c.linger, c.since = lingerBytes, time.Now()
+	c.timer.Stop()
+	c.timer = nil
+	return os.NewSyscallError("shutdown", socket.ShutdownWrite(c.fd))
+}
+
+// patience is how long the client may go without progress; 0: for ever.
+func (c *conn) patience() time.Duration {
+	if c.linger > 0 {
+		return lingerTime
+	}
+	return *idleTimeout
+}

@@ -1,0 +1,95 @@
+// Package cli is package flag the way an operator expects it: a mistake is one
+// line and exit status 2, -h is one line per flag and exit status 0, and values
+// that make no sense are refused.
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"text/tabwriter"
+	"time"
+)
+
+// maxBytes bounds the flags defined by Bytes: twice as much, and a header more,
+// still fits into an int of 32 bits.
+const maxBytes = 1 << 29
+
+// Bytes defines a flag for a number of bytes from 1 to 536870912.
+func Bytes(name string, value int, usage string) *int {
+	b := bytesValue(value)
+	flag.Var(&b, name, usage)
+	return (*int)(&b)
+}
+
+type bytesValue int
+
+func (b *bytesValue) String() string { return strconv.Itoa(int(*b)) }
+
+func (b *bytesValue) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > maxBytes {
+		return fmt.Errorf("not a number from 1 to %d", maxBytes)
+	}
+	*b = bytesValue(n)
+	return nil
+}
+
+// Duration defines a flag for a duration such as 500ms or 1m30s, not negative.
+func Duration(name string, value time.Duration, usage string) *time.Duration {
+	d := durationValue(value)
+	flag.Var(&d, name, usage)
+	return (*time.Duration)(&d)
+}
+
+type durationValue time.Duration
+
+func (d *durationValue) String() string { return time.Duration(*d).String() }
+
+func (d *durationValue) Set(s string) error {
+	t, err := time.ParseDuration(s)
+	if err != nil || t < 0 {
+		return errors.New("not a duration such as 500ms or 1m30s")
+	}
+	*d = durationValue(t)
+	return nil
+}
+
+// Parse parses the flags defined in package flag. It returns only if they are
+// all well formed and no other argument follows them.
+func Parse() {
+	name := filepath.Base(os.Args[0])
+	// Package flag would print the whole usage below every mistake.
+	flag.CommandLine.Init(name, flag.ContinueOnError)
+	flag.CommandLine.SetOutput(io.Discard)
+	err := flag.CommandLine.Parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		usage(os.Stdout, name)
+		os.Exit(0)
+	}
+	if err == nil && flag.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v (-h lists the flags)\n", name, err)
+		os.Exit(2)
+	}
+}
+
+// usage writes one line per flag, in alphabetical order.
+func usage(w io.Writer, name string) {
+	fmt.Fprintf(w, "usage: %s [flags]\n", name)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	flag.VisitAll(func(f *flag.Flag) {
+		value, text := flag.UnquoteUsage(f)
+		if f.DefValue != "" && f.DefValue != "false" {
+			text += fmt.Sprintf(" (default %s)", f.DefValue)
+		}
+		fmt.Fprintf(table, "  -%s %s\t%s\n", f.Name, value, text)
+	})
+	table.Flush()
+}
