@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +23,10 @@ const backlog = 4096
 // (0.0.0.0, every IPv4 address of the machine); other names are not looked up.
 // Port 0 lets the kernel choose, Addr tells what it chose. An error names addr.
 func Listen(addr string) (fd int, err error) {
+	// With its first timer, perhaps one of its own, the Go runtime opens an epoll
+	// or kqueue descriptor, and ends the program if there is none left by then
+	// (runtime: netpollinit failed). Here there still is one.
+	time.AfterFunc(0, func() {})
 	local, err := parse(addr)
 	if err == nil {
 		fd, err = listen(local)
