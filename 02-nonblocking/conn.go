@@ -27,7 +27,7 @@ func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 }
 // their turn, and echoes. The error is io.EOF when the client has sent its last
 // byte.
 func (c *conn) read(buf []byte) error {
-	n, err := socket.Read(c.fd, buf)
+	n, err := socket.ReadNow(c.fd, buf)
 	switch {
 	case err == unix.EAGAIN:
 		return nil
@@ -47,7 +47,7 @@ func (c *conn) flush() error {
 // write sends as much of p as the kernel has room for and keeps a copy of the
 // rest: p is the buffer of all clients.
 func (c *conn) write(p []byte) error {
-	n, err := socket.Write(c.fd, p)
+	n, err := socket.WriteNow(c.fd, p)
 	if err != nil && err != unix.EAGAIN {
 		return os.NewSyscallError("write", err)
 	}

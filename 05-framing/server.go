@@ -82,7 +82,7 @@ func (s *server) settle(c *conn, err error) error {
 // limit drops c when its patience is at an end. Progress does not touch the timer
 // but is looked for when it has run out: it comes far more often.
 func (s *server) limit(c *conn) {
-	left := c.patience() - time.Since(c.since)
+	left := c.since + c.patience() - time.Since(start)
 	if left <= 0 {
 		s.drop(c, errIdle)
 		return
@@ -125,7 +125,7 @@ func (s *server) pauseListener() {
 // welcome makes a client of a new connection. Linux does not let it inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
-	c := &conn{fd: fd, peer: peer, since: time.Now()}
+	c := &conn{fd: fd, peer: peer, since: time.Since(start)}
 	s.clients[fd] = c
 	if err := socket.SetNonblock(fd); err != nil {
 		s.drop(c, os.NewSyscallError("fcntl", err))

@@ -109,8 +109,8 @@ func New() (*Loop, error) {
 // The error is that of kevent(2) or epoll_ctl(2): on Linux EPERM for a regular
 // file, which is always ready.
 func (l *Loop) Add(fd int, read, write func() error) error {
-	for fd >= len(l.watches) {
-		l.watches = append(l.watches, watch{})
+	if fd >= len(l.watches) {
+		l.watches = append(l.watches, make([]watch, fd+1)...) // twice as many
 	}
 	if l.watches[fd].read != nil {
 		return fmt.Errorf("eventloop: descriptor %d is registered already", fd)

@@ -2,15 +2,19 @@
 
 package socket
 
-import "golang.org/x/sys/unix"
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
 
 // accept needs a second call for close-on-exec: x/sys has no accept4(2) here. A
 // child started between the two would inherit the connection; these servers
 // start none.
-func accept(listener int) (int, unix.Sockaddr, error) {
+func accept(listener int) (int, netip.AddrPort, error) {
 	fd, name, err := unix.Accept(listener)
 	if err == nil {
 		unix.CloseOnExec(fd)
 	}
-	return fd, name, err
+	return fd, addrPort(name), err
 }

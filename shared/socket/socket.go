@@ -23,15 +23,13 @@ import (
 // it blocks is for the caller to set: the BSDs and macOS let it inherit the
 // listener's O_NONBLOCK, Linux does not.
 func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
-	var name unix.Sockaddr
 	for {
-		fd, name, err = accept(listener)
+		fd, peer, err = accept(listener)
 		if err != unix.EINTR {
 			break
 		}
 	}
 	if err == nil {
-		peer = addrPort(name)
 		// Nagle's algorithm would hold a small answer back until the one before
 		// is acknowledged, 40 ms with a peer that delays its acknowledgements.
 		// That this fails on a connection which is reset already is no error of
@@ -46,9 +44,14 @@ func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
 
 // Read reads at most len(p) bytes, see read(2). It returns 0 and no error at
 // the end of the input.
-func Read(fd int, p []byte) (n int, err error) {
+func Read(fd int, p []byte) (int, error) { return read(unix.Read, fd, p) }
+
+// ReadNow is Read, and somewhat faster, for a descriptor that does not block.
+func ReadNow(fd int, p []byte) (int, error) { return read(readNow, fd, p) }
+
+func read(call func(int, []byte) (int, error), fd int, p []byte) (n int, err error) {
 	for {
-		n, err = unix.Read(fd, p)
+		n, err = call(fd, p)
 		if err != unix.EINTR {
 			break
 		}
@@ -62,9 +65,14 @@ func Read(fd int, p []byte) (n int, err error) {
 
 // Write writes p or, if there is no room for all of it, the beginning of p; see
 // write(2). It returns the number of bytes written.
-func Write(fd int, p []byte) (n int, err error) {
+func Write(fd int, p []byte) (int, error) { return write(unix.Write, fd, p) }
+
+// WriteNow is Write, and somewhat faster, for a descriptor that does not block.
+func WriteNow(fd int, p []byte) (int, error) { return write(writeNow, fd, p) }
+
+func write(call func(int, []byte) (int, error), fd int, p []byte) (n int, err error) {
 	for {
-		n, err = unix.Write(fd, p)
+		n, err = call(fd, p)
 		if err != unix.EINTR {
 			break
 		}

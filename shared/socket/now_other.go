@@ -1,0 +1,11 @@
+//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+
+package socket
+
+import "golang.org/x/sys/unix"
+
+// Only Linux promises that a program may make its system calls itself; macOS
+// and OpenBSD want them to go through libc.
+
+func readNow(fd int, p []byte) (int, error)  { return unix.Read(fd, p) }
+func writeNow(fd int, p []byte) (int, error) { return unix.Write(fd, p) }
