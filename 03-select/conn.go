@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"net/netip"
 	"os"
@@ -23,9 +24,8 @@ type conn struct {
 func (c *conn) wantsRead() bool  { return len(c.unsent) == 0 }
 func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 }
 
-// read reads once, so that a client who sends without end leaves the others
-// their turn, and echoes. The error is io.EOF when the client has sent its last
-// byte.
+// read reads once, so that a client who never stops sending leaves the others
+// their turn, and echoes. The error is io.EOF at the end of the input.
 func (c *conn) read(buf []byte) error {
 	n, err := socket.ReadNow(c.fd, buf)
 	switch {
@@ -44,17 +44,13 @@ func (c *conn) flush() error {
 	return c.write(c.unsent)
 }
 
-// write sends as much of p as the kernel has room for and keeps a copy of the
-// rest: p is the buffer of all clients.
+// write sends what the kernel has room for, and keeps a copy of the rest: p is
+// the buffer of all clients.
 func (c *conn) write(p []byte) error {
 	n, err := socket.WriteNow(c.fd, p)
 	if err != nil && err != unix.EAGAIN {
 		return os.NewSyscallError("write", err)
 	}
-	if n == len(p) {
-		c.unsent = nil // an idle client holds no memory
-		return nil
-	}
-	c.unsent = append(c.unsent[:0], p[n:]...)
+	c.unsent = bytes.Clone(p[n:])
 	return nil
 }

@@ -62,8 +62,7 @@ func (s *server) settle(c *conn, err error) error {
 	return nil
 }
 
-// accept lets in those who wait at the door, but not so many at a time that the
-// clients inside are kept waiting.
+// accept lets in those who wait, but no crowd at a time: clients are waiting too.
 func (s *server) accept() error {
 	for range 64 {
 		fd, peer, err := socket.Accept(s.listener)

@@ -90,8 +90,7 @@ func (s *server) limit(c *conn) {
 	c.timer = s.loop.After(left, func() { s.limit(c) })
 }
 
-// accept lets in those who wait at the door, but not so many at a time that the
-// clients inside are kept waiting.
+// accept lets in those who wait, but no crowd at a time: clients are waiting too.
 func (s *server) accept() error {
 	for range 64 {
 		fd, peer, err := socket.Accept(s.listener)

@@ -35,29 +35,19 @@ import (
 	"example/tcpladder/shared/narrate"
 )
 
-// What a poller is, in one file for each mechanism:
+// An interest is a set of readinesses: wanted of a descriptor, or reported.
+type interest uint32
+
+// There is one file for each mechanism of the kernel. It defines
 //
 //	newPoller() (*poller, error)
-//	set(fd int, old, new interest) error  // change what is wanted of fd
+//	set(fd int, old, new interest) error     // change what is wanted of fd
 //	wait(d time.Duration) (n int, err error) // sleep until there are events, at most d; d < 0: for ever
-//	event(i int) (fd int, ready interest) // one of these n events
-//	newCall, setCall, waitCall            // what these are called in the manual
+//	event(i int) (fd int, ready interest)    // one of these n events
+//	readable, writable, hangup               // an interest; hangup is only reported
+//	newCall, setCall, waitCall               // names of the system calls
 //
-// To close a descriptor is enough to make the poller forget it.
-
-// An interest is a set of readinesses: wanted of a descriptor, or reported.
-type interest uint8
-
-const (
-	readable interest = 1 << iota
-	writable
-	hangup // an error or a hang-up: never wanted, but reported all the same
-)
-
-// String is for the narration.
-func (i interest) String() string {
-	return [...]string{"nothing", "read", "write", "read and write"}[i&(readable|writable)]
-}
+// To close a descriptor is enough to make the kernel forget it.
 
 // A watch is what the loop knows of a descriptor: nothing, if it is not
 // registered.
@@ -142,10 +132,9 @@ func (l *Loop) Want(fd int, read, write bool) error {
 }
 
 func (l *Loop) set(fd int, wanted interest) error {
-	old := l.watches[fd].wanted
-	err := l.poller.set(fd, old, wanted)
+	err := l.poller.set(fd, l.watches[fd].wanted, wanted)
 	if narrate.On {
-		narrate.Call(setCall, l.poller.fd, 0, err, fmt.Sprintf("descriptor %d: %v -> %v", fd, old, wanted))
+		narrate.Call(setCall, l.poller.fd, 0, err, fmt.Sprintf("descriptor %d: read %t, write %t", fd, wanted&readable != 0, wanted&writable != 0))
 	}
 	if err != nil && err != unix.EINTR { // after which the change is made: kqueue(2)
 		return os.NewSyscallError(setCall, err)
@@ -182,7 +171,9 @@ func (l *Loop) Run() error {
 				return err
 			}
 		}
-		l.runTimers()
+		if len(l.timers) > 0 {
+			l.runTimers()
+		}
 	}
 	return nil
 }

@@ -10,6 +10,14 @@ import (
 
 const newCall, setCall, waitCall = "kqueue", "kevent", "kevent"
 
+// There is no hangup: EV_EOF is set on a filter, and the handler of that filter
+// will learn more. Nor are these the numbers of the filters, which are no bits.
+const (
+	readable interest = 1
+	writable interest = 2
+	hangup   interest = 0
+)
+
 // A poller is a kqueue, see kqueue(2): one registration, called a filter, for
 // each readiness that is wanted of a descriptor.
 type poller struct {
@@ -54,15 +62,10 @@ func (p *poller) wait(d time.Duration) (int, error) {
 	return unix.Kevent(p.fd, nil, p.events[:], &timeout)
 }
 
-// event reports no hangup: EV_EOF is set on a filter, and that says already
-// which handler will learn more.
 func (p *poller) event(i int) (fd int, ready interest) {
 	e := &p.events[i]
-	switch e.Filter { // a number: filters are no bits
-	case unix.EVFILT_READ:
-		ready = readable
-	case unix.EVFILT_WRITE:
-		ready = writable
+	if e.Filter == unix.EVFILT_WRITE {
+		return int(e.Ident), writable
 	}
-	return int(e.Ident), ready
+	return int(e.Ident), readable
 }

@@ -40,16 +40,15 @@ func (t *Timer) Stop() {
 	if t == nil {
 		return
 	}
-	t.period = 0
-	l := t.loop
-	first := sort.Search(len(l.timers), func(i int) bool { return !l.timers[i].due.Before(t.due) })
-	if i := slices.Index(l.timers[first:], t); i >= 0 {
-		l.timers = slices.Delete(l.timers, first+i, first+i+1)
+	ts := t.loop.timers
+	first := sort.Search(len(ts), func(i int) bool { return !ts[i].due.Before(t.due) })
+	if i := slices.Index(ts[first:], t); i >= 0 {
+		t.loop.timers = slices.Delete(ts, first+i, first+i+1)
 	}
 }
 
-// insert keeps the timers in the order in which they are due. Most programs use
-// the same few durations over and over, so most timers go to the end.
+// insert keeps the timers sorted. Most programs use the same few durations over
+// and over, so most timers go to the end.
 func (l *Loop) insert(t *Timer) {
 	i := sort.Search(len(l.timers), func(i int) bool { return l.timers[i].due.After(t.due) })
 	l.timers = slices.Insert(l.timers, i, t)
@@ -65,9 +64,6 @@ func (l *Loop) untilNextTimer() time.Duration {
 
 // runTimers calls what is due, each timer once.
 func (l *Loop) runTimers() {
-	if len(l.timers) == 0 {
-		return
-	}
 	now := time.Now()
 	for len(l.timers) > 0 && !l.timers[0].due.After(now) {
 		t := l.timers[0]
