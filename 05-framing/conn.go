@@ -23,9 +23,10 @@ var (
 	idleTimeout = cli.Duration("idle-timeout", 0, "close a client that takes no reply for this `duration`; 0s: never")
 )
 
-// To close a socket with unread input destroys what was sent on it last: the
-// kernel answers with a reset (RFC 1122, 4.2.2.13). So a client that is shown out
-// is read and ignored for this long and this many bytes, or until it leaves.
+// To close a socket with unread input makes the kernel send a reset, and that
+// destroys what the client has not read yet (RFC 1122, 4.2.2.13). So a client
+// that has to go is told that nothing more will come, and then read and ignored,
+// no longer and no further than this, until it goes.
 const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 16 << 20
@@ -36,14 +37,13 @@ var handle frame.Handler = func(reply, payload []byte) []byte { return append(re
 
 var errStopped, errIdle = errors.New("the server stops"), errors.New("no progress: closed")
 
-// start lets a conn keep a moment in 8 bytes; a time.Time has 24.
-var start = time.Now()
+var start = time.Now() // a moment counted from here needs 8 bytes, a time.Time 24
 
 // scratch is where replies are put together, whoever they are for.
 var scratch []byte
 
-// A conn is one client. Together, in and out hold at most writeBuffer + maxFrame
-// + one read: nothing is read while out is full. An idle client has neither.
+// A conn is one client. As nothing is read while out is full, in and out together
+// hold at most writeBuffer + maxFrame + one read. An idle client has neither.
 type conn struct {
 	fd     int
 	peer   netip.AddrPort
@@ -77,12 +77,9 @@ func (c *conn) read(buf []byte) error {
 	case n == 0:
 		return c.endOfInput()
 	case len(c.in) > 0:
-		c.in = append(c.in, buf[:n]...)
-		return c.answer(c.in)
+		return c.answer(append(c.in, buf[:n]...), false)
 	}
-	err = c.answer(buf[:n])
-	c.in = bytes.Clone(c.in) // buf is everybody's
-	return err
+	return c.answer(buf[:n], true)
 }
 
 // flush sends what is queued. Then there may be room to answer frames that came
@@ -91,30 +88,35 @@ func (c *conn) flush() error {
 	if err := c.send(nil); err != nil {
 		return err
 	}
-	return c.answer(c.in)
+	return c.answer(c.in, false)
 }
 
-// answer answers the whole frames at the beginning of in until the client is
-// paused, and keeps what is left. A reply only needs some room: one longer than
-// all of it could never be sent otherwise.
-func (c *conn) answer(in []byte) error {
+// answer answers the whole frames at the start of in until the client is paused,
+// and keeps the rest: a copy if in is lent or mostly answered. Any room is enough
+// for a reply, or one longer than the whole queue could never be sent.
+func (c *conn) answer(in []byte, lent bool) error {
+	rest := in
 	for c.end == nil && !c.paused {
-		replies, rest, err := frame.Answer(scratch[:0], in, *maxFrame, *writeBuffer-len(c.out), handle)
+		var err error
+		scratch, rest, err = frame.Answer(scratch[:0], rest, *maxFrame, *writeBuffer-len(c.out), handle)
 		if err != nil {
 			log.Printf("client %v: %v", c.peer, err)
 			c.end = err
 		}
-		if len(replies) == 0 {
+		if len(scratch) == 0 {
 			break
 		}
-		scratch, in = replies, rest // it may have grown
-		if err := c.send(replies); err != nil {
+		if err := c.send(scratch); err != nil {
 			return err
 		}
 	}
-	c.in = in
-	if c.end != nil || len(in) == 0 {
+	switch {
+	case c.end != nil || len(rest) == 0:
 		c.in = nil
+	case lent || len(rest) <= len(in)/2:
+		c.in = bytes.Clone(rest)
+	default:
+		c.in = rest
 	}
 	return c.next()
 }
