@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"io"
 	"net/netip"
 	"os"
@@ -18,9 +17,8 @@ type conn struct {
 	unsent []byte // read from the client, and not yet taken back by it
 }
 
-// A client is not read while it has unsent bytes. So it cannot make the server
-// hold more than one buffer for it, and when read reports the end of its input
-// nothing is owed to it any more.
+// A client is not read while it has unsent bytes: so it holds one buffer at most,
+// and when its input ends, nothing is owed to it any more.
 func (c *conn) wantsRead() bool  { return len(c.unsent) == 0 }
 func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 }
 
@@ -44,13 +42,15 @@ func (c *conn) flush() error {
 	return c.write(c.unsent)
 }
 
-// write sends what the kernel has room for, and keeps a copy of the rest: p is
-// the buffer of all clients.
+// write sends what there is room for, and keeps a copy of the rest.
 func (c *conn) write(p []byte) error {
 	n, err := socket.WriteNow(c.fd, p)
 	if err != nil && err != unix.EAGAIN {
 		return os.NewSyscallError("write", err)
 	}
-	c.unsent = bytes.Clone(p[n:])
+	c.unsent = append(c.unsent[:0], p[n:]...)
+	if len(c.unsent) == 0 {
+		c.unsent = nil // an idle client holds no memory
+	}
 	return nil
 }

@@ -25,12 +25,9 @@ var (
 
 // To close a socket with unread input makes the kernel send a reset, and that
 // destroys what the client has not read yet (RFC 1122, 4.2.2.13). So a client
-// that has to go is told that nothing more will come, and then read and ignored,
-// no longer and no further than this, until it goes.
-const (
-	lingerTime  = 2 * time.Second
-	lingerBytes = 16 << 20
-)
+// that has to go is told that nothing more will come, and then read and ignored
+// until it goes, but no longer than this.
+const lingerTime = 2 * time.Second
 
 // handle is what this server is for. Put something else here.
 var handle frame.Handler = func(reply, payload []byte) []byte { return append(reply, payload...) }
@@ -45,18 +42,18 @@ var scratch []byte
 // A conn is one client. As nothing is read while out is full, in and out together
 // hold at most writeBuffer + maxFrame + one read. An idle client has neither.
 type conn struct {
-	fd     int
-	peer   netip.AddrPort
-	in     []byte           // not answered yet: part of a frame or, while paused, frames
-	out    []byte           // answers not sent yet
-	paused bool             // out has been full, and is not half empty yet
-	linger int32            // once all is sent: how many bytes to ignore still
-	end    error            // why there will be no more answers; nil: there will be
-	since  time.Duration    // when it last made progress, counted from start
-	timer  *eventloop.Timer // see server.limit
+	fd        int
+	peer      netip.AddrPort
+	in        []byte           // not answered yet: part of a frame or, while paused, frames
+	out       []byte           // answers not sent yet
+	end       error            // why there will be no more answers; nil: there will be
+	paused    bool             // out has been full, and is not half empty yet
+	lingering bool             // the last answer is sent, what comes is ignored
+	since     time.Duration    // when it last made progress, counted from start
+	timer     *eventloop.Timer // see server.limit
 }
 
-func (c *conn) wantsRead() bool  { return c.linger > 0 || c.end == nil && !c.paused }
+func (c *conn) wantsRead() bool  { return c.lingering || c.end == nil && !c.paused }
 func (c *conn) wantsWrite() bool { return len(c.out) > 0 }
 
 // read reads once, so that a client who sends without end leaves the others
@@ -69,13 +66,12 @@ func (c *conn) read(buf []byte) error {
 		return nil
 	case err != nil:
 		return os.NewSyscallError("read", err)
-	case c.linger > 0:
-		if c.linger -= int32(n); n == 0 || c.linger <= 0 {
-			return io.EOF
-		}
-		return nil
+	case n == 0 && c.lingering:
+		return io.EOF
 	case n == 0:
 		return c.endOfInput()
+	case c.lingering:
+		return nil
 	case len(c.in) > 0:
 		return c.answer(append(c.in, buf[:n]...), false)
 	}
@@ -173,13 +169,13 @@ func (c *conn) stop() error {
 
 // next moves on a client that is ending, when all is sent.
 func (c *conn) next() error {
-	if c.end == nil || len(c.out) > 0 || c.linger > 0 {
+	if c.end == nil || len(c.out) > 0 || c.lingering {
 		return nil
 	}
 	if c.end == io.EOF {
 		return io.EOF
 	}
-	c.linger, c.since = lingerBytes, time.Since(start)
+	c.lingering, c.since = true, time.Since(start)
 	c.timer.Stop()
 	c.timer = nil
 	return os.NewSyscallError("shutdown", socket.ShutdownWrite(c.fd))
@@ -187,7 +183,7 @@ func (c *conn) next() error {
 
 // patience is how long the client may go without progress; 0: for ever.
 func (c *conn) patience() time.Duration {
-	if c.linger > 0 {
+	if c.lingering {
 		return lingerTime
 	}
 	return *idleTimeout
