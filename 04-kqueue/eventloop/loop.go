@@ -66,7 +66,6 @@ type Loop struct {
 
 	mu     sync.Mutex // Stop against Close
 	wakeUp [2]int     // a pipe: a byte in it ends the wait
-	closed bool
 }
 
 // New returns a loop without descriptors. The error is that of kqueue(2),
@@ -210,7 +209,7 @@ func (l *Loop) closeRemoved() {
 func (l *Loop) Stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.stopping.Swap(true) && !l.closed {
+	if !l.stopping.Swap(true) {
 		unix.Write(l.wakeUp[1], []byte{0})
 	}
 }
@@ -227,12 +226,9 @@ func (l *Loop) awake() error {
 func (l *Loop) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return
-	}
-	l.closed = true
 	l.closeRemoved()
-	for _, fd := range []int{l.wakeUp[0], l.wakeUp[1], l.poller.fd} {
-		unix.Close(fd)
+	for _, fd := range []*int{&l.wakeUp[0], &l.wakeUp[1], &l.poller.fd} {
+		unix.Close(*fd)
+		*fd = -1 // for a Stop or a Close that comes later: no descriptor at all
 	}
 }

@@ -27,9 +27,6 @@ func (l *Loop) After(d time.Duration, f func()) *Timer {
 // beat: a call that comes late does not delay the next one, and beats for which
 // the loop was too busy are left out.
 func (l *Loop) Every(d time.Duration, f func()) *Timer {
-	if d <= 0 {
-		panic("eventloop: Every needs a positive duration")
-	}
 	t := l.After(d, f)
 	t.period = d
 	return t

@@ -1,0 +1,214 @@
+package weave
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A server is a rung that is running, with -v.
+type server struct {
+	cmd   *exec.Cmd
+	addr  string
+	ended int // clients
+
+	mu   sync.Mutex
+	said strings.Builder
+	more chan struct{} // that it has said something; closed at its end
+}
+
+var ready = regexp.MustCompile(`(?m)^listening on (\S+) \(pid \d+\)$`)
+
+// start builds a rung and waits until it listens on a free port.
+func start(root, rung string) (*server, error) {
+	program, err := build(root, rung)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{cmd: exec.Command(program, "-v", "-addr", "127.0.0.1:0"), more: make(chan struct{}, 1)}
+	r, w, err := os.Pipe() // both streams in one, in the order in which they are written
+	if err != nil {
+		return nil, err
+	}
+	s.cmd.Stdout, s.cmd.Stderr = w, w
+	err = s.cmd.Start()
+	w.Close()
+	if err != nil {
+		return nil, err
+	}
+	go s.listen(r)
+	line, err := s.wait(ready, 1)
+	if err != nil {
+		s.stop()
+		return nil, err
+	}
+	s.addr = ready.FindStringSubmatch(line)[1]
+	return s, nil
+}
+
+// listen collects what the server says.
+func (s *server) listen(r io.ReadCloser) {
+	defer r.Close()
+	for in := bufio.NewReader(r); ; {
+		line, err := in.ReadString('\n')
+		s.mu.Lock()
+		s.said.WriteString(line)
+		s.mu.Unlock()
+		if err != nil {
+			close(s.more)
+			return
+		}
+		select {
+		case s.more <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// wait waits until the server has said n lines of a kind, and returns all that
+// it has said up to the last of them.
+func (s *server) wait(kind *regexp.Regexp, n int) (string, error) {
+	late := time.After(timeout)
+	for running := true; ; {
+		s.mu.Lock()
+		said := s.said.String()
+		s.mu.Unlock()
+		if at := kind.FindAllStringIndex(said, n); len(at) == n {
+			return said[:at[n-1][1]], nil
+		}
+		if !running {
+			return "", fmt.Errorf("the server ended, it said:\n%s", said)
+		}
+		select {
+		case _, running = <-s.more:
+		case <-late:
+			return "", fmt.Errorf("waited for %q, the server said:\n%s", kind, said)
+		}
+	}
+}
+
+// stop ends the server.
+func (s *server) stop() {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	s.cmd.Wait()
+	os.RemoveAll(filepath.Dir(s.cmd.Path))
+}
+
+var closed = regexp.MustCompile(`(?m)^close\(\d+\) = 0$`)
+
+// session returns what a rung tells of some clients, up to the last close(2).
+// The steps, of a client that is called A:
+//
+//	A+      connects
+//	A:text  sends a line (to a rung with frames, a frame), waits for its echo
+//	A>text  sends it and does not wait
+//	A=text  sends these bytes, with escapes as in Go, and does not wait
+//	A<      waits for what is not back yet
+//	A-      ends its input, waits for the end of the server's and for close(2)
+//	stop    suspends the rung
+//	cont    lets it go on
+func session(root, rung string, steps []string) (string, error) {
+	s, err := start(root, rung)
+	if err != nil {
+		return "", err
+	}
+	defer s.stop()
+	_, err = os.Stat(filepath.Join(root, rung, "frame"))
+	framed := err == nil
+	clients := map[byte]*client{}
+	defer func() {
+		for _, c := range clients {
+			c.Close()
+		}
+	}()
+	for _, step := range steps {
+		if err := s.step(step, framed, clients); err != nil {
+			return "", fmt.Errorf("session, step %s: %w", step, err)
+		}
+	}
+	said, err := s.wait(closed, s.ended)
+	return strings.Replace(said, "listening on "+s.addr, "listening on 127.0.0.1:9999", 1) + "\n", err
+}
+
+// step does one step.
+func (s *server) step(step string, framed bool, clients map[byte]*client) error {
+	switch {
+	case step == "stop":
+		if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			return err
+		}
+		_, err := syscall.Wait4(s.cmd.Process.Pid, nil, syscall.WUNTRACED, nil) // until it stands still
+		return err
+	case step == "cont":
+		return s.cmd.Process.Signal(syscall.SIGCONT)
+	case strings.HasSuffix(step, "+"):
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			return err
+		}
+		conn.SetDeadline(time.Now().Add(timeout))
+		clients[step[0]] = &client{Conn: conn, framed: framed}
+		return nil
+	case len(step) < 2 || clients[step[0]] == nil:
+		return errors.New("not understood")
+	}
+	err := clients[step[0]].do(step[1], step[2:])
+	if err == nil && step[1] == '-' {
+		s.ended++ // the next step comes when this one is over for the server too
+		_, err = s.wait(closed, s.ended)
+	}
+	return err
+}
+
+// A client is one of those in a session.
+type client struct {
+	net.Conn
+	framed bool
+	owed   int // bytes that are not back yet
+}
+
+func (c *client) do(what byte, text string) error {
+	p := []byte(text + "\n")
+	if what == '=' {
+		raw, err := strconv.Unquote(`"` + text + `"`)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(c, raw)
+		return err
+	}
+	if c.framed {
+		p = append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...)
+	}
+	var err error
+	switch what {
+	case ':', '>':
+		c.owed += len(p)
+		_, err = c.Write(p)
+	case '-':
+		err = c.Conn.(*net.TCPConn).CloseWrite()
+	}
+	if err != nil || what == '>' {
+		return err
+	}
+	if _, err := io.CopyN(io.Discard, c, int64(c.owed)); err != nil {
+		return err
+	}
+	c.owed = 0
+	if what == '-' {
+		_, err = io.Copy(io.Discard, c)
+	}
+	return err
+}

@@ -1,0 +1,165 @@
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"example/tcpladder/docs/internal/weave"
+)
+
+const mend = "mend it with: go run ./docs/weave"
+
+// chapters returns the texts of this folder by their file names, and the top
+// folder.
+func chapters(t *testing.T) (texts map[string]string, root string) {
+	t.Helper()
+	root, err := weave.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	texts = map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[filepath.Base(file)] = string(text)
+	}
+	return texts, root
+}
+
+// What a chapter shows of the source is what the source is.
+func TestListingsAndDiffs(t *testing.T) {
+	texts, root := chapters(t)
+	for name, text := range texts {
+		woven, problems := weave.Weave(root, text)
+		for _, p := range problems {
+			t.Errorf("docs/%s: %s", name, p)
+		}
+		if woven != text {
+			t.Errorf("docs/%s: stale from line %d on; %s, and read what is said about it", name, firstDifference(woven, text), mend)
+		}
+	}
+}
+
+// firstDifference returns the number of the first line that differs.
+func firstDifference(a, b string) int {
+	n := 1
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			break
+		}
+		if a[i] == '\n' {
+			n++
+		}
+	}
+	return n
+}
+
+// Each step is shown whole: every piece of its diff, once.
+func TestStepsAreShownWhole(t *testing.T) {
+	texts, root := chapters(t)
+	rungs, _ := filepath.Glob(filepath.Join(root, "0[1-9]-*"))
+	if len(rungs) != 5 {
+		t.Fatalf("%d rungs, not 5", len(rungs))
+	}
+	for _, rung := range rungs {
+		name := filepath.Base(rung) + ".md"
+		text, ok := texts[name]
+		if !ok {
+			t.Errorf("docs/%s is not there", name)
+			continue
+		}
+		missing, err := weave.MissingIn(root, name, text)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, m := range missing {
+			t.Errorf("docs/%s: %s", name, m)
+		}
+	}
+}
+
+// A chapter of a rung can be read in one sitting.
+func TestLengths(t *testing.T) {
+	texts, _ := chapters(t)
+	fences := regexp.MustCompile("(?ms)^```.*?^```$|^<!--.*?-->$")
+	for name, text := range texts {
+		if words := len(strings.Fields(fences.ReplaceAllString(text, ""))); name[0] == '0' && words > 2000 {
+			t.Errorf("docs/%s has %d words beside its listings, more than 2000", name, words)
+		}
+	}
+}
+
+// What a chapter shows of a program's output is what the program prints.
+func TestOutputs(t *testing.T) {
+	texts, root := chapters(t)
+	if testing.Short() {
+		t.Skip("it builds and runs the rungs")
+	}
+	for name, text := range texts {
+		for _, l := range weave.Lives(text) {
+			first, _, _ := strings.Cut(l.Shown, "\n")
+			t.Run(name+"/"+first, func(t *testing.T) {
+				t.Parallel()
+				tryOutput(t, root, l, name)
+			})
+		}
+	}
+}
+
+// tryOutput tries a few times: the narration counts what repeats once a second,
+// and where a second ends is chance.
+func tryOutput(t *testing.T, root string, l weave.Live, name string) {
+	if program := l.Needs(); program != "" {
+		t.Skipf("there is no %s on this machine", program)
+	}
+	if l.Narrates() && runtime.GOOS != "linux" {
+		t.Skip("the text shows the system calls of Linux")
+	}
+	var said string
+	var err error
+	for range 5 {
+		said, err = l.Run(root)
+		if err == nil && weave.Same(said, l.Shown) {
+			return
+		}
+	}
+	if err != nil {
+		t.Fatalf("docs/%s, line %d: %v", name, l.Line, err)
+	}
+	t.Errorf("docs/%s, line %d: the output has changed; %s -run\nshown:\n%s\nprinted:\n%s", name, l.Line, mend, l.Shown, said)
+}
+
+var (
+	shellBlock  = regexp.MustCompile("(?ms)^```(?:sh|console)\n(.*?)^```")
+	goRun       = regexp.MustCompile(`go run (\./\S+)`)
+	diffOf      = regexp.MustCompile(`diff -ruN (\S+) (\S+)`)
+	changeDir   = regexp.MustCompile(`(?m)^(?:\$ )?cd (\S+)`)
+	placeholder = regexp.MustCompile(`[<>{}$*]|^\.\.$`)
+)
+
+// What a command in the text names is there.
+func TestCommandsNameWhatExists(t *testing.T) {
+	texts, root := chapters(t)
+	for name, text := range texts {
+		for _, block := range shellBlock.FindAllStringSubmatch(text, -1) {
+			var named []string
+			for _, pattern := range []*regexp.Regexp{goRun, diffOf, changeDir} {
+				for _, match := range pattern.FindAllStringSubmatch(block[1], -1) {
+					named = append(named, match[1:]...)
+				}
+			}
+			for _, folder := range named {
+				if _, err := os.Stat(filepath.Join(root, folder)); err != nil && !placeholder.MatchString(folder) {
+					t.Errorf("docs/%s: a command names %s, which is not there", name, folder)
+				}
+			}
+		}
+	}
+}
