@@ -12,7 +12,7 @@ import (
 var (
 	// namedInGo is how a text names declarations of the Go installation: a file,
 	// a colon, and one or more names.
-	namedInGo  = regexp.MustCompile("`((?:runtime|net|internal)[a-z/_]*/[a-z_]+\\.go)`: ((?:`[A-Za-z_.]+`(?:, )?)+)")
+	namedInGo  = regexp.MustCompile("`((?:runtime|net|internal|syscall)[a-z/_]*/[a-z_]+\\.go)`: ((?:`[A-Za-z_.]+`(?:, )?)+)")
 	backquoted = regexp.MustCompile("`([^`]+)`")
 )
 

@@ -20,8 +20,8 @@ import (
 
 // Accept takes the next connection whose handshake the kernel has finished, see
 // accept(2). The new descriptor is close-on-exec and has TCP_NODELAY. Whether
-// it blocks is for the caller to set: the BSDs and macOS let it inherit the
-// listener's O_NONBLOCK, Linux does not.
+// it blocks is for the caller to set: on macOS, NetBSD and OpenBSD it inherits
+// the listener's O_NONBLOCK, on the others it does not.
 func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
 	for {
 		fd, peer, err = accept(listener)
