@@ -26,18 +26,15 @@ var (
 // To close a socket with unread input makes the kernel send a reset, and that
 // destroys what the client has not read yet (RFC 1122, 4.2.2.13). So a client
 // that has to go is told that nothing more will come, and then read and ignored
-// until it goes, but no longer than this.
-const lingerTime = 2 * time.Second
+// until it goes, but not for longer than this, nor for more bytes.
+const lingerTime, lingerBytes = 2 * time.Second, 16 << 20
 
 // handle is what this server is for. Put something else here.
 var handle frame.Handler = func(reply, payload []byte) []byte { return append(reply, payload...) }
 
 var errStopped, errIdle = errors.New("the server stops"), errors.New("no progress: closed")
-
 var start = time.Now() // a moment counted from here needs 8 bytes, a time.Time 24
-
-// scratch is where replies are put together, whoever they are for.
-var scratch []byte
+var scratch []byte     // where replies are put together, whoever they are for
 
 // A conn is one client. As nothing is read while out is full, in and out together
 // hold at most writeBuffer + maxFrame + one read. An idle client has neither.
@@ -49,11 +46,14 @@ type conn struct {
 	end       error            // why there will be no more answers; nil: there will be
 	paused    bool             // out has been full, and is not half empty yet
 	lingering bool             // the last answer is sent, what comes is ignored
+	ignored   int32            // bytes, so far
 	since     time.Duration    // when it last made progress, counted from start
 	timer     *eventloop.Timer // see server.limit
 }
 
-func (c *conn) wantsRead() bool  { return c.lingering || c.end == nil && !c.paused }
+func (c *conn) wantsRead() bool {
+	return c.lingering && c.ignored < lingerBytes || c.end == nil && !c.paused
+}
 func (c *conn) wantsWrite() bool { return len(c.out) > 0 }
 
 // read reads once, so that a client who sends without end leaves the others
@@ -66,11 +66,10 @@ func (c *conn) read(buf []byte) error {
 		return nil
 	case err != nil:
 		return os.NewSyscallError("read", err)
-	case n == 0 && c.lingering:
-		return io.EOF
 	case n == 0:
 		return c.endOfInput()
 	case c.lingering:
+		c.ignored += int32(n)
 		return nil
 	case len(c.in) > 0:
 		return c.answer(append(c.in, buf[:n]...), false)
@@ -169,11 +168,13 @@ func (c *conn) stop() error {
 
 // next moves on a client that is ending, when all is sent.
 func (c *conn) next() error {
-	if c.end == nil || len(c.out) > 0 || c.lingering {
+	switch {
+	case c.end == nil || len(c.out) > 0:
 		return nil
-	}
-	if c.end == io.EOF {
+	case c.end == io.EOF:
 		return io.EOF
+	case c.lingering:
+		return nil
 	}
 	c.lingering, c.since = true, time.Since(start)
 	c.timer.Stop()

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	example/tcpladder/04-kqueue v0.0.0
+	example/tcpladder/docs v0.0.0
 	example/tcpladder/shared v0.0.0
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	golang.org/x/sys v0.49.0
@@ -14,8 +15,6 @@ require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect
 	codeberg.org/go-pdf/fpdf v0.11.1 // indirect
-	example/tcpladder/05-framing v0.0.0
-	example/tcpladder/docs v0.0.0
 	git.sr.ht/~sbinet/gg v0.7.0 // indirect
 	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect

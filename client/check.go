@@ -1,0 +1,308 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/client/internal/target"
+	"example/tcpladder/shared/echotest"
+)
+
+// A rung is one of the five servers and the promises it keeps, the same that
+// its echo_test.go names.
+type rung struct {
+	name  string
+	phase echotest.Phase
+}
+
+var rungs = []rung{
+	{"01-blocking", echotest.Phase{Sleeps: true}},
+	{"02-nonblocking", echotest.Phase{Concurrent: true}},
+	{"03-select", echotest.Phase{Concurrent: true, Sleeps: true, FDSet: true}},
+	{"04-kqueue", echotest.Phase{Concurrent: true, Sleeps: true}},
+	{"05-framing", echotest.Phase{Concurrent: true, Sleeps: true, Framed: true}},
+}
+
+// findRung accepts 3, 03 and 03-select.
+func findRung(name string) (rung, error) {
+	folder, err := target.Rung(name)
+	i := slices.IndexFunc(rungs, func(r rung) bool { return r.name == folder })
+	if err != nil || i < 0 {
+		return rung{}, err
+	}
+	return rungs[i], nil
+}
+
+const checkUsage = `usage: client check [flags] [rung...]
+
+Builds and starts each rung (01 02 03 04 05; none named: all five) and checks
+its promises: a tick or a cross for each, and a count at the end.
+
+With -addr it checks the server that listens there, whatever it is written in,
+as far as that can be done from outside. Name the rung whose promises it is to
+keep; without a name it is 05 for a server of frames (a 4-byte big-endian length
+and that many bytes) and 04 for one that echoes bytes.
+
+With -exercise it builds and checks what you wrote in docs/exercises.
+
+Exit status: 0 all passed, 1 something failed, 2 wrong usage.
+
+`
+
+// check is the subcommand: it gives the exit status.
+func check(args []string) int {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	addr := flags.String("addr", "", "check the server that listens on this `host:port`")
+	list := flags.Bool("list", false, "list the checks and their promises, and run none")
+	exercise := flags.String("exercise", "", "check your attempt at the exercise of this `name`, such as 01-threads")
+	only := flags.String("run", "", "only the checks whose name this regular `expression` matches")
+	names, err := mixed(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Print(checkUsage)
+		flagList(os.Stdout, flags)
+		return 0
+	}
+	match, reErr := regexp.Compile(*only)
+	chosen, rungErr := choose(names, *addr)
+	if *exercise != "" && (len(names) > 0 || *addr != "") {
+		rungErr = errors.New("-exercise goes with neither a rung nor -addr")
+	}
+	if err := errors.Join(err, reErr, rungErr); err != nil {
+		fmt.Fprintln(os.Stderr, "check:", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return 2
+	}
+	if *exercise != "" {
+		return checkExercise(*exercise, match, *list)
+	}
+	e := &examination{match: match, list: *list, out: os.Stdout, colour: isTerminal(os.Stdout), width: atOnce}
+	return e.all(chosen, *addr)
+}
+
+// mixed parses flags that may stand before and behind the other arguments.
+func mixed(flags *flag.FlagSet, args []string) (names []string, err error) {
+	for err = flags.Parse(args); err == nil && flags.NArg() > 0; {
+		names = append(names, flags.Arg(0))
+		err = flags.Parse(flags.Args()[1:])
+	}
+	return names, err
+}
+
+// choose turns the arguments into rungs.
+func choose(names []string, addr string) ([]rung, error) {
+	if addr != "" && len(names) > 1 {
+		return nil, errors.New("one server keeps the promises of one rung: name one")
+	}
+	var chosen []rung
+	for _, name := range names {
+		r, err := findRung(name)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, r)
+	}
+	if len(chosen) == 0 && addr == "" {
+		chosen = rungs
+	}
+	return chosen, nil
+}
+
+// An examination runs checks and keeps the count.
+type examination struct {
+	match                   *regexp.Regexp
+	list                    bool
+	out                     io.Writer
+	colour                  bool
+	width                   int // how many checks run at the same time
+	passed, failed, skipped int
+}
+
+// all examines the rungs, or the one server at addr, and gives the exit status.
+func (e *examination) all(chosen []rung, addr string) int {
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, unix.SIGINT, unix.SIGTERM)
+	go func() {
+		<-interrupted
+		echotest.KillAll()
+		os.Exit(130)
+	}()
+	var err error
+	if addr != "" && !e.list {
+		err = e.running(chosen, addr)
+	} else {
+		for _, r := range chosen {
+			err = errors.Join(err, e.built(r))
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "check:", err)
+		return 1
+	}
+	if e.list {
+		return 0
+	}
+	fmt.Fprintf(e.out, "%d passed, %d failed, %d skipped\n", e.passed, e.failed, e.skipped)
+	if e.failed > 0 {
+		return 1
+	}
+	return 0
+}
+
+// built examines a rung of the ladder, built from its sources.
+func (e *examination) built(r rung) error {
+	if e.list {
+		e.run(r.name, nil, echotest.Checks(r.phase))
+		return nil
+	}
+	builder, err := target.NewBuilder()
+	if err != nil {
+		return err
+	}
+	defer builder.Close()
+	program, err := builder.Rung(r.name)
+	if err == nil {
+		e.run(r.name, echotest.Program(program, r.phase), echotest.Checks(r.phase))
+	}
+	return err
+}
+
+// running examines the server at addr, with the checks that need no more than
+// its address.
+func (e *examination) running(chosen []rung, addr string) error {
+	framed, err := speaksFrames(addr)
+	if err != nil {
+		return err
+	}
+	r := rungs[3]
+	if framed {
+		r = rungs[4]
+	}
+	if len(chosen) > 0 {
+		r = chosen[0]
+	}
+	speaks := map[bool]string{true: "frames", false: "bytes"}
+	if r.phase.Framed != framed {
+		return fmt.Errorf("%s echoes %s, but %s echoes %s", addr, speaks[framed], r.name, speaks[r.phase.Framed])
+	}
+	var list []echotest.Check
+	for _, c := range echotest.Checks(r.phase) {
+		if c.OnWire {
+			list = append(list, c)
+		}
+	}
+	e.width = 1 // they share the server
+	title := fmt.Sprintf("%s, which echoes %s, held to what %s promises on the wire", addr, speaks[framed], r.name)
+	e.run(title, echotest.Listening(addr, r.phase), list)
+	return nil
+}
+
+// speaksFrames sends a frame in two parts. Only a server of frames keeps the
+// first part back.
+func speaksFrames(addr string) (bool, error) {
+	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		var errno unix.Errno
+		if errors.As(err, &errno) {
+			err = fmt.Errorf("connect %s: %w", addr, errno)
+		}
+		return false, err
+	}
+	defer c.Close()
+	message, got := []byte("\x00\x00\x00\x05hello"), make([]byte, 9)
+	c.SetDeadline(time.Now().Add(500 * time.Millisecond))
+	if _, err := c.Write(message[:6]); err != nil {
+		return false, err
+	}
+	if n, err := c.Read(got); n > 0 {
+		return false, nil
+	} else if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false, fmt.Errorf("%s does not echo: %v", addr, err)
+	}
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := c.Write(message[6:]); err != nil {
+		return false, err
+	}
+	if _, err := io.ReadFull(c, got); err != nil {
+		return false, fmt.Errorf("%s echoes neither the bytes nor the frame %q: %v", addr, message, err)
+	}
+	return true, nil
+}
+
+// atOnce is how many checks run at the same time, each with a server of its own;
+// but for those that measure.
+const atOnce = 4
+
+// run runs a list of checks, those that want to be alone first.
+func (e *examination) run(title string, t *echotest.Target, list []echotest.Check) {
+	fmt.Fprintln(e.out, title)
+	var together []echotest.Check
+	for _, c := range list {
+		switch {
+		case !e.match.MatchString(c.Name):
+		case e.list:
+			fmt.Fprintf(e.out, "  %-24s %s\n", c.Name, c.Promise)
+		case c.Alone:
+			e.tell(c, c.Run(t))
+		default:
+			together = append(together, c)
+		}
+	}
+	e.together(t, together)
+}
+
+// together runs a few checks at a time. Each result is told as soon as those
+// before it are.
+func (e *examination) together(t *echotest.Target, list []echotest.Check) {
+	results := make([]chan error, len(list))
+	free := make(chan bool, e.width)
+	for i := range results {
+		results[i] = make(chan error, 1)
+	}
+	go func() {
+		for i, c := range list {
+			free <- true
+			go func() {
+				results[i] <- c.Run(t)
+				<-free
+			}()
+		}
+	}()
+	for i, c := range list {
+		e.tell(c, <-results[i])
+	}
+}
+
+// tell prints one result and counts it.
+func (e *examination) tell(c echotest.Check, err error) {
+	reason, skipped := echotest.Skipped(err)
+	switch {
+	case err == nil:
+		e.passed++
+		fmt.Fprintf(e.out, "  %s %-24s %s\n", e.paint("32", "✓"), c.Name, c.Promise)
+	case skipped:
+		e.skipped++
+		fmt.Fprintf(e.out, "  - %-24s skipped: %s\n", c.Name, reason)
+	default:
+		e.failed++
+		fmt.Fprintf(e.out, "  %s %-24s %s\n", e.paint("31", "✗"), c.Name, c.Promise)
+		fmt.Fprintf(e.out, "      %s\n", strings.ReplaceAll(err.Error(), "\n", "\n      "))
+	}
+}
+
+func (e *examination) paint(code, text string) string {
+	if !e.colour {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}

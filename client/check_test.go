@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"example/tcpladder/shared/echotest"
+)
+
+// TestPhases: the table of the rungs says what each rung's own test says.
+func TestPhases(t *testing.T) {
+	line := regexp.MustCompile(`echotest\.Phase\{(.*)\}`)
+	for _, r := range rungs {
+		source, err := os.ReadFile(filepath.Join("..", r.name, "echo_test.go"))
+		if err != nil {
+			t.Skipf("no sources here: %v", err)
+		}
+		m := line.FindSubmatch(source)
+		if m == nil {
+			t.Errorf("%s/echo_test.go names no echotest.Phase", r.name)
+			continue
+		}
+		var p echotest.Phase
+		for field := range strings.SplitSeq(string(m[1]), ",") {
+			name, value, _ := strings.Cut(field, ":")
+			f := reflect.ValueOf(&p).Elem().FieldByName(strings.TrimSpace(name))
+			if !f.IsValid() || strings.TrimSpace(value) != "true" {
+				t.Errorf("%s/echo_test.go: cannot read %q", r.name, field)
+				continue
+			}
+			f.SetBool(true)
+		}
+		if p != r.phase {
+			t.Errorf("%s: echo_test.go says %+v, the table in check.go %+v", r.name, p, r.phase)
+		}
+	}
+}
+
+// listen serves every connection with serve and gives the address.
+func listen(t *testing.T, serve func(*net.TCPConn)) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				serve(c.(*net.TCPConn))
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// echoBytes copies through user space, as any server in any language would.
+func echoBytes(c *net.TCPConn) { io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c}) }
+
+func examine(t *testing.T, addr string, only string, names ...string) (report string, status int) {
+	chosen, err := choose(names, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	e := &examination{match: regexp.MustCompile(only), out: &out}
+	status = e.all(chosen, addr)
+	return out.String(), status
+}
+
+func TestCheckListening(t *testing.T) {
+	const quick = "^(echo|dribble|half-close|keeps-boundaries)$"
+	report, status := examine(t, listen(t, echoBytes), quick)
+	if status != 0 || !strings.Contains(report, "3 passed, 0 failed, 0 skipped") {
+		t.Errorf("a server that echoes: status %d\n%s", status, report)
+	}
+	if !strings.Contains(report, "echoes bytes") {
+		t.Errorf("a server of bytes is taken for one of frames:\n%s", report)
+	}
+}
+
+func TestCheckSeesAFault(t *testing.T) {
+	addr := listen(t, func(c *net.TCPConn) {
+		first := make([]byte, 1000)
+		n, err := c.Read(first)
+		if err == nil && n > 6 { // the first 6 bytes are those that tell the protocol
+			first[n-1]++
+		}
+		c.Write(first[:n])
+		echoBytes(c)
+	})
+	report, status := examine(t, addr, "^echo$", "04")
+	if status != 1 {
+		t.Errorf("status %d", status)
+	}
+	for _, want := range []string{"✗ echo", "sent ", "expected ", "came ", "cause ", "docs/01-blocking.md", "0 passed, 1 failed"} {
+		if !strings.Contains(report, want) {
+			t.Errorf("no %q in the report:\n%s", want, report)
+		}
+	}
+}
+
+func TestCheckUsage(t *testing.T) {
+	for _, args := range [][]string{{"06"}, {"-nonsense"}, {"-run", "("}, {"-addr", "127.0.0.1:1", "01", "02"}} {
+		if status := check(args); status != 2 {
+			t.Errorf("check %q: status %d, want 2", args, status)
+		}
+	}
+	if status := check([]string{"04", "-addr", "127.0.0.1:1"}); status != 1 {
+		t.Errorf("nobody listens: status %d, want 1", status)
+	}
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"example/tcpladder/client/framing"
+)
+
+// Bytes are not messages: what was sent by one call does not arrive as one.
+var boundaries = wall{
+	name:  "bytes-are-not-messages",
+	title: "Bytes are not messages: sends against reads on 04, frames against frames on 05",
+	// who: client sends, server reads or client receives; bytes: of one call, on 05 of one
+	// frame where the client is concerned.
+	columns: []string{"server", "who", "number", "bytes"},
+	measure: measureBoundaries,
+	show:    showBoundaries,
+	plot:    plotBoundaries,
+}
+
+// messages are short ones, and one that is longer than the buffer of a server. No
+// two pieces of it are the same: the narration would fold reads that are.
+func messages() (all [][]byte) {
+	for i := range 12 {
+		all = append(all, fmt.Appendf(nil, "message %2d;", i+1))
+	}
+	var long []byte
+	for i := range 75_000 {
+		long = fmt.Appendf(long, "%7d,", i)
+	}
+	return append(all, long)
+}
+
+func measureBoundaries(l *lab, t *table) error {
+	for _, name := range []string{"04", "05"} {
+		l.say("bytes are not messages: %s", name)
+		if err := deliver(l, t, name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// deliver sends the messages, each by one call, and notes what arrives where.
+// The server's reads are what it says itself with -v.
+func deliver(l *lab, t *table, name string) error {
+	var reads readLog
+	s, err := l.start(name, reads.line, "-v")
+	if err != nil {
+		return err
+	}
+	receive := receiveBytes
+	if name == "05" {
+		receive = receiveFrames
+	}
+	got, err := receive(l, s.Addr)
+	s.Stop() // its last line has been read when it has ended
+	if err != nil {
+		return s.Explain(err)
+	}
+	for i, list := range [][]int{sizes(messages()), reads.sizes, got} {
+		for j, n := range list {
+			t.add(name, parties[i], j+1, n)
+		}
+	}
+	return nil
+}
+
+// parties are those who see the bytes, in the order in which they do.
+var parties = []string{"client sends", "server reads", "client receives"}
+
+// sizes returns the lengths.
+func sizes(all [][]byte) (n []int) {
+	for _, m := range all {
+		n = append(n, len(m))
+	}
+	return n
+}
+
+// A readLog picks the reads that brought something from the narration.
+type readLog struct {
+	mu    sync.Mutex
+	sizes []int
+}
+
+// narrated is a read in the narration that brought bytes: not EAGAIN, not 0.
+var narrated = regexp.MustCompile(`^read\(\d+\) = ([1-9]\d*) `)
+
+func (r *readLog) line(s string) {
+	if m := narrated.FindStringSubmatch(s); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		r.mu.Lock()
+		r.sizes = append(r.sizes, n)
+		r.mu.Unlock()
+	}
+}
+
+// receiveBytes returns the bytes of each read until the end of file. Who sends and
+// who receives are two goroutines: one alone would wait for itself when the
+// buffers are full.
+func receiveBytes(l *lab, addr string) (got []int, err error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	go func() {
+		for _, m := range messages() {
+			conn.Write(m)
+		}
+		conn.(*net.TCPConn).CloseWrite()
+	}()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := conn.Read(buf)
+		if n > 0 {
+			got = append(got, n)
+		}
+		if err == io.EOF {
+			return got, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// receiveFrames returns the bytes of each frame until the end of file.
+func receiveFrames(l *lab, addr string) (got []int, err error) {
+	conn, err := framing.Dial(l.ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	go func() {
+		for _, m := range messages() {
+			conn.Send(m)
+		}
+		conn.CloseWrite()
+	}()
+	for {
+		frame, err := conn.Recv()
+		if err == io.EOF {
+			return got, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		got = append(got, len(frame))
+	}
+}
+
+// showBoundaries writes a line for each party, with a field for each call or frame.
+func showBoundaries(w io.Writer, t *table) {
+	for _, server := range t.distinct("server") {
+		for _, who := range parties {
+			part := t.where("server", server).where("who", who)
+			unit := ""
+			if server == "05" && who != "server reads" {
+				unit = " frames"
+			}
+			fmt.Fprintf(w, "%s %-16s %2d%-7s |%s|\n", server, who, len(part.rows), unit, strings.Join(clipWords(part), "|"))
+		}
+	}
+}
+
+// clipWords returns the sizes, and leaves out the middle of a long row.
+func clipWords(t *table) (words []string) {
+	for i := range t.rows {
+		words = append(words, t.text(i, "bytes"))
+	}
+	if len(words) > 16 {
+		words = append(append(words[:8:8], "…"), words[len(words)-7:]...)
+	}
+	return words
+}

@@ -1,0 +1,212 @@
+package echotest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// fairChecks: whoever sends much is not served at the cost of the others.
+var fairChecks = []Check{
+	{Name: "flood-is-fair", OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, run: on(floodIsFair),
+		Promise: "a client that sends as fast as it can does not starve the others",
+		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
+	{Name: "turns-are-fair", Alone: true, Chapter: chapter2, when: concurrent, run: on(turnsAreFair, "-v"),
+		Promise: "a client that has sent megabytes at once is not served to its end before the others",
+		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
+}
+
+// A flood sends as fast as the server takes it, and reads what comes.
+type flood struct {
+	*client
+	stop             atomic.Bool
+	sendEnd, readEnd chan error // how the two sides ended; nil at end of file
+}
+
+func (s *server) flood() (*flood, error) {
+	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(4000), 1<<20))
+	if err != nil {
+		return nil, err
+	}
+	return c.flood(), nil
+}
+
+// flood begins to send and to read.
+func (c *client) flood() *flood {
+	f := &flood{client: c, sendEnd: make(chan error, 1), readEnd: make(chan error, 1)}
+	go func() {
+		var err error
+		for err == nil && !f.stop.Load() {
+			err = c.send(c.next(c.out.Load() + 1<<20))
+		}
+		f.sendEnd <- errors.Join(err, c.CloseWrite())
+	}()
+	go func() { f.readEnd <- f.read() }()
+	return f
+}
+
+// read compares what comes, up to the end of file.
+func (f *flood) read() error {
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := f.Read(buf)
+		if bad := f.differ(f.in.Load(), buf[:n]); bad >= 0 {
+			return f.wrong(buf[bad:n], f.in.Load()+int64(bad))
+		}
+		f.in.Add(int64(n))
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// end stops the flood and wants every byte of it back.
+func (f *flood) end() error {
+	f.stop.Store(true)
+	f.SetReadDeadline(time.Now().Add(patience))
+	err := errors.Join(<-f.sendEnd, <-f.readEnd)
+	f.Close()
+	if err == nil && f.in.Load() != f.out.Load() {
+		err = &Failure{Sent: f.told(), Want: "all of it back", Got: fmt.Sprintf("%d bytes, then end of file", f.in.Load())}
+	}
+	return err
+}
+
+// floodIsFair counts in bytes instead of seconds: how much of the flood comes
+// back while another client waits for one small reply.
+func floodIsFair(s *server) error {
+	f, err := s.flood()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	const pings = 150
+	before, start := f.in.Load(), time.Now()
+	for range pings {
+		if err := c.ping(); err != nil {
+			return after(err, "another client floods")
+		}
+	}
+	each, took := (f.in.Load()-before)/pings, time.Since(start)
+	if each > 16<<20 || took > patience/2 {
+		return &Failure{Sent: fmt.Sprintf("%d messages, one after the other, while another client floods", pings),
+			Want: "a reply each turn of the loop",
+			Got:  fmt.Sprintf("%v for all, %d KiB of the flood served for each", took, each>>10)}
+	}
+	return f.end()
+}
+
+// turnsAreFair lets one client send megabytes and ten others a message each
+// while the server is suspended, and then looks in the narration for what was
+// read of the one before the last of the ten.
+func turnsAreFair(s *server) error {
+	const burst, most = 3 << 20, 2 << 20
+	big, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(4000), 1<<20))
+	if err != nil {
+		return err
+	}
+	defer big.Close()
+	if err := big.exchange(big.next(12 << 20)); err != nil { // the kernel's buffers grow with use
+		return err
+	}
+	others, err := s.dialMany(10)
+	if err != nil {
+		return err
+	}
+	defer others.close()
+	var before []int
+	for range 5 {
+		n, err := s.burstAgainst(big, burst, others)
+		if err == nil {
+			err = big.exchange(big.whole())
+		}
+		if err != nil {
+			return err
+		}
+		before = append(before, n)
+	}
+	slices.Sort(before)
+	if got := before[2]; got > most {
+		return &Failure{Sent: fmt.Sprintf("%d MiB by one client and a message by each of 10 others, all at once", burst>>20),
+			Want: "10 replies within a turn or two", Got: fmt.Sprintf("%d KiB of the one read before the last of the 10", got>>10)}
+	}
+	return nil
+}
+
+// burstAgainst tells how many bytes of big were read before every other client
+// was.
+func (s *server) burstAgainst(big *client, burst int64, others clients) (before int, err error) {
+	if err := s.suspend(); err != nil {
+		return 0, err
+	}
+	old := len(s.stderr.all())
+	if _, err := big.fill(burst); err != nil {
+		return 0, err
+	}
+	for _, o := range others {
+		if err := o.send(o.next(o.out.Load())); err != nil {
+			return 0, err
+		}
+	}
+	if err := s.signal(unix.SIGCONT); err != nil {
+		return 0, err
+	}
+	ok := s.stderr.waitAll(patience, func(list []string) bool {
+		var served int
+		before, served = readOf(list, s.accepted(list, big), old)
+		return served == len(others)
+	})
+	if !ok {
+		return 0, &Failure{Want: "with -v, a line for the read of each client", Got: s.stderr.excerpt()}
+	}
+	return before, others.each(func(o *client) error { return o.recv(o.out.Load()) })
+}
+
+var (
+	acceptLine = regexp.MustCompile(`^accept\(\d+\) = (\d+)  (\S+)$`)
+	readOfLine = regexp.MustCompile(`^read\((\d+)\) = (\d+)  `)
+)
+
+// accepted finds the server's descriptor of a client in the narration.
+func (s *server) accepted(list []string, c *client) (fd string) {
+	for _, line := range list {
+		if m := acceptLine.FindStringSubmatch(line); m != nil && m[2] == c.LocalAddr().String() {
+			fd = m[1]
+		}
+	}
+	return fd
+}
+
+// readOf counts, in the lines from old on, how many bytes of fd were read up to
+// the first read of the last other descriptor, and how many others there are.
+func readOf(list []string, fd string, old int) (before, others int) {
+	seen, total := map[string]bool{fd: true}, 0
+	for _, line := range list[min(old, len(list)):] {
+		m := readOfLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		if n, _ := strconv.Atoi(m[2]); m[1] == fd {
+			total += n
+		}
+		if !seen[m[1]] {
+			seen[m[1]], before = true, total
+		}
+	}
+	return before, len(seen) - 1
+}

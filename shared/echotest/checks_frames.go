@@ -1,0 +1,378 @@
+package echotest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// frameChecks: a frame is a 4-byte big-endian length and that many bytes.
+var frameChecks = []Check{
+	{Name: "header-split", OnWire: true, Chapter: chapter5, when: framed, run: on(headerSplit),
+		Promise: "a frame may be cut anywhere, also inside its header",
+		Cause:   "the header is decoded before all of its 4 bytes are there"},
+	{Name: "many-frames-at-once", OnWire: true, Chapter: chapter5, when: framed, run: on(manyFrames),
+		Promise: "each of the frames that one read brings is answered",
+		Cause:   "only the first frame of a read is taken; the next waits for bytes that never come"},
+	{Name: "empty-frames", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(emptyFrames),
+		Promise: "an empty frame is a frame; a million of them are cheap",
+		Cause:   "length 0 is taken for 'nothing there', or the read buffer is moved for each frame (quadratic): keep a position, compact once per read"},
+	{Name: "greatest-frame", OnWire: true, Chapter: chapter5, when: framed, run: on(greatestFrame),
+		Promise: "a frame of exactly -max-frame bytes is legal",
+		Cause:   "the maximum is compared with >= or with the header counted in"},
+	{Name: "too-long", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(tooLong),
+		Promise: "a header over -max-frame ends that client: replies to the frames before it, then end of file, one log line, others unharmed",
+		Cause:   "the length is compared after it became signed or after 4 was added, or memory is allocated from it"},
+	{Name: "too-long-while-queued", OnWire: true, Chapter: chapter5, when: framed, run: on(tooLongWhileQueued),
+		Promise: "the replies owed before a too long frame arrive, also when the client reads late and sends on",
+		Cause:   "close(2) with unread input sends RST, which destroys what was sent: shutdown the sending side, read and discard for a while, then close"},
+	{Name: "linger-ends", OnWire: true, Chapter: chapter5, when: framed, run: on(lingerEnds),
+		Promise: "a client that sends on for ever after a too long frame is not listened to for ever",
+		Cause:   "what is read and discarded after a protocol error has no bound in time and size"},
+	{Name: "claims-cost-nothing", Alone: true, Chapter: chapter5, when: framed, run: on(claimsCostNothing, "-max-frame", "67108864"),
+		Promise: "memory grows with the bytes received, not with the bytes a header claims",
+		Cause:   "a buffer is allocated for the claimed length"},
+	{Name: "half-frame-waits", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(halfFrameWaits),
+		Promise: "nothing of a frame comes back before it is whole, and whoever stops inside one keeps nobody waiting",
+		Cause:   "bytes are echoed as they come (cut-through), or the server waits for the rest of one client's frame"},
+	{Name: "half-frame-ends", OnWire: true, Chapter: chapter5, when: framed, run: on(halfFrameEnds),
+		Promise: "end of file inside a frame: the whole frames come back, nothing of the last, then end of file; one log line",
+		Cause:   "at end of file the whole frames in hand are dropped, or the broken one is answered"},
+	{Name: "small-limits", Chapter: chapter5, when: framed, run: on(smallLimits, "-max-frame", "1000", "-write-buffer", "16"),
+		Promise: "-max-frame and -write-buffer are kept, and a frame longer than the write buffer still passes",
+		Cause:   "a frame is admitted only if it fits into the write buffer: admit it while the queue is below the mark"},
+	{Name: "idle-holds-no-buffer", Alone: true, Chapter: chapter5, when: framed, run: on(idleHoldsNoBuffer),
+		Promise: "a client that is idle after a large frame holds no buffer",
+		Cause:   "a connection keeps the buffer of its largest frame"},
+}
+
+// defaultMaxFrame is 05's -max-frame when it is not given.
+const defaultMaxFrame = 1 << 20
+
+func headerSplit(s *server) error {
+	st := &stream{}
+	for _, payload := range []string{"", "abc", "", "0123456"} {
+		st.block = append(st.block, frame([]byte(payload))...)
+		st.ends = append(st.ends, len(st.block))
+	}
+	c, err := s.dialWith(st)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for cut := 1; cut < len(st.block); cut++ {
+		at := c.out.Load() + int64(cut)
+		err := c.send(at)
+		if err == nil { // what is whole comes back before the rest is sent
+			err = c.recv(c.boundary(at))
+		}
+		if err == nil {
+			err = c.exchange(at - int64(cut) + int64(len(st.block)))
+		}
+		if err != nil {
+			return after(err, fmt.Sprintf("4 frames of %d bytes, cut after byte %d", len(st.block), cut))
+		}
+	}
+	return nil
+}
+
+func manyFrames(s *server) error {
+	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), upTo(3), 100_000))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.exchange(int64(len(c.block)))
+}
+
+// emptyFrames: moving the rest of a 256 KiB read for each frame in it takes a
+// hundred times as long as reading on.
+func emptyFrames(s *server) error {
+	c, err := s.dialWith(newStream(s.Phase, 0, sized(0), 4<<20))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.ping(); err != nil {
+		return err
+	}
+	if !s.measurable() {
+		return c.exchange(4 << 20)
+	}
+	before, err := s.cpu()
+	if err != nil {
+		return err
+	}
+	if err := c.exchange(4 << 20); err != nil {
+		return err
+	}
+	used, err := s.cpu()
+	if used -= before; err == nil && used > 1500*time.Millisecond {
+		err = &Failure{Sent: c.told(), Want: "a million frames in well under a second of CPU", Got: fmt.Sprintf("%v of CPU", used)}
+	}
+	return err
+}
+
+func greatestFrame(s *server) error {
+	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(defaultMaxFrame), 1))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.exchange(5 * int64(len(c.block)))
+}
+
+func tooLong(s *server) error {
+	witness, err := s.dialMany(1)
+	if err != nil {
+		return err
+	}
+	defer witness.close()
+	for _, length := range []uint32{defaultMaxFrame + 1, 1<<31 - 1, 1 << 31, 1<<32 - 4, 1<<32 - 1} {
+		header := binary.BigEndian.AppendUint32(nil, length)
+		did := "3 frames, then the header " + show(header) + " and 64 KiB more"
+		resident, _, err := s.growth(func() error { return s.overstep(header) })
+		if err != nil {
+			return after(err, did)
+		}
+		if resident > 64<<20 {
+			return &Failure{Sent: did, Want: "no memory for it", Got: fmt.Sprintf("%d MiB more", resident>>20)}
+		}
+		if err := witness[0].ping(); err != nil {
+			return after(err, "another client: "+did)
+		}
+	}
+	return nil
+}
+
+// overstep sends three frames and the header of one that is too long.
+func (s *server) overstep(header []byte) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for range 3 {
+		if err := c.send(c.next(c.out.Load())); err != nil {
+			return err
+		}
+	}
+	if _, err := c.Write(append(header, make([]byte, 64<<10)...)); err != nil {
+		return err
+	}
+	if err := c.drain(); err != nil {
+		return err
+	}
+	return s.logged(c, fmt.Sprint(binary.BigEndian.Uint32(header)))
+}
+
+// logged wants one line on standard error that names the client and word.
+func (s *server) logged(c *client, word string) error {
+	if s.process == nil {
+		return nil
+	}
+	peer := c.LocalAddr().String()
+	want := fmt.Sprintf("one line on standard error that names the client, %s, and %q", peer, word)
+	_, ok := s.stderr.wait(patience/4, func(line string) bool {
+		return strings.Contains(line, peer) && strings.Contains(line, word)
+	})
+	if !ok {
+		return &Failure{Want: want, Got: "no such line", Cause: "a protocol error is not logged: the operator has to know whose it is"}
+	}
+	return s.shortLog(10)
+}
+
+func tooLongWhileQueued(s *server) error {
+	for _, size := range []int64{100_000, 1_000_000, 3_000_000} {
+		c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), upTo(3000), 50_000), smallWindow)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.overfeed(size, false); err != nil {
+			return err
+		}
+		sent := make(chan error, 1)
+		go func() {
+			c.SetWriteDeadline(time.Now().Add(patience))
+			_, err := c.Write(append([]byte{0xff, 0, 0, 0}, make([]byte, 50_000)...))
+			sent <- err
+		}()
+		err = s.turns(20)
+		if err == nil {
+			err = c.drain()
+		}
+		c.Close()
+		if err = errors.Join(err, <-sent); err != nil {
+			return after(err, fmt.Sprintf("%d bytes of frames, a too long header and 50 KB more, before any was read", c.out.Load()))
+		}
+	}
+	return nil
+}
+
+// lingerEnds has two clients send on after the end of file: one fast, the other
+// a byte now and then.
+func lingerEnds(s *server) error {
+	fast, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer fast.Close()
+	slow, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer slow.Close()
+	beat := time.NewTicker(50 * time.Millisecond)
+	defer beat.Stop()
+	return clients{fast, slow}.each(func(c *client) error {
+		if c == fast {
+			return c.sendOn(make([]byte, 32<<10), nil)
+		}
+		return c.sendOn([]byte{0}, beat.C)
+	})
+}
+
+// sendOn sends a header that is too long, and then piece after piece, one at
+// each beat (nil: without a pause), until the server has closed.
+func (c *client) sendOn(piece []byte, beat <-chan time.Time) error {
+	const most = 256 << 20
+	if _, err := c.Write([]byte{0xff, 0, 0, 0}); err != nil {
+		return err
+	}
+	if err := c.recvEOF(); err != nil {
+		return err
+	}
+	sent := 0
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && sent < most; {
+		c.SetWriteDeadline(deadline)
+		n, err := c.Write(piece)
+		if err != nil {
+			return nil // the server has closed
+		}
+		if sent += n; beat != nil {
+			<-beat
+		}
+	}
+	return &Failure{Sent: fmt.Sprintf("the header ff 00 00 00, and after the end of file pieces of %d bytes", len(piece)),
+		Want: "an end of the connection", Got: fmt.Sprintf("the server has taken %d bytes and takes more", sent)}
+}
+
+func claimsCostNothing(s *server) error {
+	const n, claim = 48, 64 << 20
+	var all clients
+	defer func() { all.close() }()
+	resident, mapped, err := s.growth(func() error {
+		for range n {
+			c, err := s.dial()
+			if err != nil {
+				return err
+			}
+			all = append(all, c)
+			if _, err := c.Write(append(binary.BigEndian.AppendUint32(nil, claim), make([]byte, 1000)...)); err != nil {
+				return err
+			}
+		}
+		return s.turns(20)
+	})
+	if err == nil && (resident > 40<<20 || mapped > n*claim/4) {
+		err = &Failure{Sent: fmt.Sprintf("%d clients claim %d MiB each and send 1000 bytes", n, claim>>20),
+			Want: "memory for what was sent", Got: fmt.Sprintf("%d MiB more resident, %d MiB more mapped", resident>>20, mapped>>20)}
+	}
+	return err
+}
+
+func halfFrameWaits(s *server) error {
+	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(200_000), 1))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, part := range []int64{2, 4, 5, 100_000, 200_003} {
+		if err := c.send(part); err != nil {
+			return err
+		}
+		did := fmt.Sprintf("%d bytes of a frame of 200004", part)
+		if err := s.turns(10); err != nil {
+			return after(err, "another client sent "+did)
+		}
+		if err := c.silent(20 * time.Millisecond); err != nil {
+			return after(err, did)
+		}
+	}
+	if err := s.still("half a frame keeps the loop awake"); err != nil {
+		return err
+	}
+	return c.exchange(200_004)
+}
+
+func halfFrameEnds(s *server) error {
+	for _, part := range []int{1, 3, 4, 50} {
+		c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(100), 1000))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.send(c.next(c.next(0))); err != nil {
+			return err
+		}
+		if _, err := c.Write(c.at(c.out.Load(), part)); err != nil {
+			return err
+		}
+		err = c.finish()
+		if err == nil {
+			err = s.logged(c, "")
+		}
+		if err != nil {
+			return after(err, fmt.Sprintf("2 frames, %d bytes of a third, half-close", part))
+		}
+	}
+	return nil
+}
+
+func smallLimits(s *server) error {
+	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), upTo(1000), 100_000))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.exchange(3 * int64(len(c.block))); err != nil {
+		return err
+	}
+	c.stream, c.patience = newStream(s.Phase, seeds.Add(1), sized(1000), 1), patience
+	c.out.Store(0)
+	c.in.Store(0)
+	if err := c.exchange(10 * 1004); err != nil {
+		return after(err, "frames of exactly -max-frame 1000")
+	}
+	if _, err := c.Write([]byte{0, 0, 3, 233}); err != nil {
+		return err
+	}
+	return after(c.recvEOF(), "the header of a frame of 1001 bytes, -max-frame 1000")
+}
+
+func idleHoldsNoBuffer(s *server) error {
+	const n = 300
+	var all clients
+	defer func() { all.close() }()
+	resident, _, err := s.growth(func() error {
+		for range n {
+			c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(200_000), 1))
+			if err != nil {
+				return err
+			}
+			all = append(all, c)
+			if err := c.exchange(200_004); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && resident > n*200_000/2 {
+		err = &Failure{Sent: fmt.Sprintf("%d clients, one frame of 200 KB each, all echoed", n),
+			Want: "hardly any memory held for them", Got: fmt.Sprintf("%d MiB more", resident>>20)}
+	}
+	return err
+}

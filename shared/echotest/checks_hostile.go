@@ -1,0 +1,340 @@
+package echotest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// hostileChecks: one client can not hurt another, nor the server.
+var hostileChecks = []Check{
+	{Name: "reset", OnWire: true, Alone: true, Chapter: chapter1, run: on(resets),
+		Promise: "a client that resets its connection costs one descriptor for an instant, nothing else",
+		Cause:   "ECONNRESET or EPIPE of one client is treated as an error of the server, or the dead connection stays in the set and wakes the loop for ever"},
+	{Name: "reset-unread", OnWire: true, Alone: true, Chapter: chapter2, run: on(resetUnread),
+		Promise: "a client that resets with megabytes of echoes unread harms nobody",
+		Cause:   "the failing write of one client ends the server, or is tried again for ever"},
+	{Name: "slow-reader", OnWire: true, Alone: true, Chapter: chapter2, run: on(slowReader),
+		Promise: "a client that does not read is not read either; the others are served; it gets every byte once it reads",
+		Cause:   "the server blocks (or spins) in writing to one client, or reads on and drops what it can not send"},
+	{Name: "slow-readers-memory", OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, run: on(slowReadersMemory),
+		Promise: "clients that do not read cost a bounded amount of memory each",
+		Cause:   "unsent bytes are queued without a limit: stop reading a client while it has unsent bytes"},
+	{Name: "out-of-band", OnWire: true, Alone: true, Chapter: chapter3, run: on(outOfBand),
+		Promise: "an urgent byte (MSG_OOB) is ignored, the rest comes back",
+		Cause:   "exceptional conditions are waited for (exceptfds, EPOLLPRI) and nobody takes them away"},
+	{Name: "gone-before-accept", Chapter: chapter1, run: on(goneBeforeAccept),
+		Promise: "clients that reset before they are accepted are forgotten; one that half-closed before it gets its echo",
+		Cause:   "an error of accept(2) that concerns one client (ECONNABORTED), or of setting up its socket, ends the server"},
+	{Name: "signal-storm", Chapter: chapter1, run: on(signalStorm),
+		Promise: "signals that mean nothing to the server lose no byte and do not end it",
+		Cause:   "EINTR is treated as an error: retry read, write and accept, go round the loop for select, epoll_wait and kevent"},
+	{Name: "stopped-and-continued", Chapter: chapter3, run: on(stoppedAndContinued),
+		Promise: "a server that was suspended (SIGSTOP) goes on where it was (SIGCONT)",
+		Cause:   "the wait returns EINTR after SIGCONT and that ends the server"},
+	{Name: "stdin-closed", Chapter: chapter1, run: on(stdinClosed),
+		Promise: "the end of standard input means nothing to the server",
+		Cause:   "the server reads its standard input"},
+}
+
+func resets(s *server) error {
+	witness := clients{}
+	defer func() { witness.close() }()
+	for i := range 150 {
+		c, err := s.dial()
+		if err != nil {
+			return err
+		}
+		switch i % 3 {
+		case 1: // with a reply under way
+			err = c.send(c.next(0))
+		case 2: // after a reply
+			err = c.ping()
+		}
+		c.reset()
+		if err != nil {
+			return err
+		}
+		if s.Concurrent && i == 75 { // from here on one looks on
+			if witness, err = s.dialMany(1); err != nil {
+				return err
+			}
+		}
+	}
+	for _, c := range witness {
+		if err := c.ping(); err != nil {
+			return after(err, "150 others reset their connections")
+		}
+	}
+	if err := after(s.alive(), "150 resets"); err != nil {
+		return err
+	}
+	return s.still("a reset connection was not removed: its readiness never ends")
+}
+
+func resetUnread(s *server) error {
+	stuck := make(clients, 3)
+	for i := range stuck {
+		var err error
+		if stuck[i], err = s.dialSized(newStream(s.Phase, seeds.Add(1), upTo(3000), 50_000), smallWindow); err != nil {
+			return err
+		}
+		defer stuck[i].reset()
+	}
+	if err := stuck.each(overfill); err != nil {
+		return err
+	}
+	for _, c := range stuck {
+		c.reset()
+	}
+	if err := after(s.alive(), "3 clients sent without reading, then reset"); err != nil {
+		return err
+	}
+	return s.still("a paused client that reset is still registered: an error can not be masked, so hand it to whatever handler there is")
+}
+
+// mostUnread is more than any kernel's buffers hold for one connection: a
+// server that took so much from a client that reads nothing keeps it in memory.
+const mostUnread = 96 << 20
+
+func slowReader(s *server) error {
+	slow, err := s.dialWith(newStream(s.Phase, seeds.Add(1), upTo(3000), 100_000))
+	if err != nil {
+		return err
+	}
+	defer slow.Close()
+	resident, _, err := s.growth(func() error { return overfill(slow) })
+	if err != nil {
+		return err
+	}
+	if resident > 32<<20 {
+		return &Failure{Sent: slow.told(), Want: "at most 32 MiB more memory", Got: fmt.Sprintf("%d MiB more", resident>>20),
+			Cause: "unsent bytes are queued without a limit"}
+	}
+	if err := after(s.turns(50), "another client sends and does not read"); err != nil {
+		return err
+	}
+	if err := s.still("the loop is awake for a client that does not read: drop the interest in reading while bytes are unsent, and wait for writability instead of trying"); err != nil {
+		return err
+	}
+	return after(slow.exchange(slow.whole()), "sent until the server took no more, then began to read")
+}
+
+// overfill fills a client's connection and fails if there seems to be no bottom.
+func overfill(c *client) error {
+	took, err := c.fill(mostUnread)
+	if err == nil && took >= mostUnread {
+		err = &Failure{Sent: c.told(), Want: "a server that stops reading one who does not read",
+			Got: fmt.Sprintf("it took %d MiB", took>>20), Cause: "unsent bytes are queued without a limit"}
+	}
+	return err
+}
+
+// whole is the end of the last message that was begun.
+func (c *client) whole() int64 {
+	out := c.out.Load()
+	if c.boundary(out) == out {
+		return out
+	}
+	return c.next(out)
+}
+
+// slowReadersMemory: from 02 on a server holds one read buffer (64 KiB) of a
+// client it can not send to. 05 holds the write buffer, a frame and one read
+// (256 KiB each, with these small frames). A Go heap takes twice what it holds.
+func slowReadersMemory(s *server) error {
+	const n = 24
+	each := int64(64 << 10)
+	if s.Framed {
+		each = 520 << 10
+	}
+	var all clients
+	defer func() { all.close() }()
+	resident, _, err := s.growth(func() error {
+		for range n {
+			c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), upTo(3000), 100_000), smallWindow)
+			if err != nil {
+				return err
+			}
+			all = append(all, c)
+		}
+		return all.each(overfill)
+	})
+	if err != nil {
+		return err
+	}
+	if most := 3*n*each + 12<<20; resident > most {
+		return &Failure{Sent: fmt.Sprintf("%d clients send and do not read", n),
+			Want: fmt.Sprintf("at most %d MiB more memory", most>>20), Got: fmt.Sprintf("%d MiB more", resident>>20)}
+	}
+	return all.each(func(c *client) error { return c.exchange(c.whole()) })
+}
+
+// each calls do for all clients at once and gives the first error.
+func (list clients) each(do func(*client) error) error {
+	errs := make(chan error, len(list))
+	for _, c := range list {
+		go func() { errs <- do(c) }()
+	}
+	var first error
+	for range list {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func outOfBand(s *server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for range 3 {
+		err := c.ping()
+		if err == nil {
+			err = c.urgent()
+		}
+		if err == nil {
+			err = after(c.ping(), "an urgent byte (MSG_OOB)")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.urgent(); err != nil { // and nothing behind it that would pass it by
+		return err
+	}
+	if err := s.still("urgent data keeps the loop awake: do not ask for exceptional conditions"); err != nil {
+		return err
+	}
+	return c.ping()
+}
+
+// urgent sends a byte that is not part of the stream.
+func (c *client) urgent() error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sendErr error
+	raw.Control(func(fd uintptr) { sendErr = unix.Sendto(int(fd), []byte("!"), unix.MSG_OOB, nil) })
+	if sendErr != nil {
+		return skipf("no urgent data here: %v", sendErr)
+	}
+	return nil
+}
+
+func goneBeforeAccept(s *server) error {
+	if err := s.suspend(); err != nil {
+		return err
+	}
+	defer s.signal(unix.SIGCONT)
+	for range 30 {
+		c, err := s.dial() // the kernel's backlog answers for the server
+		if err != nil {
+			return err
+		}
+		c.reset()
+	}
+	early, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer early.Close()
+	if err := errors.Join(early.send(early.next(500)), early.CloseWrite()); err != nil {
+		return err
+	}
+	if err := s.signal(unix.SIGCONT); err != nil {
+		return err
+	}
+	if err := after(early.drain(), "30 clients connected and reset; one sent and half-closed; then the server was let run"); err != nil {
+		return err
+	}
+	return s.alive()
+}
+
+// signalStorm sends what a Go program ignores or handles by itself.
+func signalStorm(s *server) error {
+	st := newStream(s.Phase, seeds.Add(1), upTo(2000), 1<<20)
+	c, err := s.dialWith(st)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	stop, sent := make(chan bool), make(chan int)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				sent <- i
+				return
+			default:
+				s.signal([]unix.Signal{unix.SIGURG, unix.SIGWINCH, unix.SIGPIPE, unix.SIGCHLD}[i%4])
+			}
+		}
+	}()
+	for i := range int64(3) {
+		if err = c.exchange((i + 1) * int64(len(st.block))); err != nil {
+			break
+		}
+		for range 100 { // also while it waits, between small messages
+			if err = c.ping(); err != nil {
+				break
+			}
+		}
+		err = errors.Join(err, c.exchange(c.whole()))
+	}
+	close(stop)
+	err = after(err, fmt.Sprintf("%d signals", <-sent))
+	if err != nil {
+		return err
+	}
+	return c.finish()
+}
+
+func stoppedAndContinued(s *server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for range 5 {
+		if err := c.ping(); err != nil {
+			return after(err, "SIGSTOP, SIGCONT")
+		}
+		if err := s.suspend(); err != nil {
+			return err
+		}
+		end := c.next(c.out.Load())
+		err := errors.Join(c.send(end), c.silent(20*time.Millisecond), s.signal(unix.SIGCONT))
+		if err == nil {
+			err = c.recv(end)
+		}
+		if err != nil {
+			return after(err, "SIGSTOP, SIGCONT")
+		}
+	}
+	return c.finish()
+}
+
+func stdinClosed(s *server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.ping(); err != nil {
+		return err
+	}
+	s.stdin.Close()
+	for range 20 {
+		if err := c.ping(); err != nil {
+			return after(err, "end of the server's standard input")
+		}
+	}
+	return nil
+}

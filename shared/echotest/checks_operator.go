@@ -1,0 +1,317 @@
+package echotest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// operatorChecks: what the one who runs the server sees.
+var operatorChecks = []Check{
+	{Name: "stop-idle", Chapter: chapter1, run: stopIdle,
+		Promise: "SIGINT and SIGTERM end the server with status 0, within 2 s",
+		Cause:   "a server asleep in accept or read does not hear: end it from the goroutine that gets the signal, or wake its loop"},
+	{Name: "stop-busy", Chapter: chapter1, run: stopBusy,
+		Promise: "the same while clients are stuck, flooding, silent and half-closed",
+		Cause:   "the stop waits for a client"},
+	{Name: "restart-at-once", Chapter: chapter1, run: restartAtOnce,
+		Promise: "the port can be used again at once, whatever became of the old connections",
+		Cause:   "SO_REUSEADDR is not set before bind(2): connections in TIME_WAIT keep the port"},
+	{Name: "port-taken", Chapter: chapter1, run: portTaken,
+		Promise: "a port that is taken is one line that names the address, and exit status 1",
+		Cause:   "the error of bind(2) or listen(2) is ignored or ends in a panic; or SO_REUSEPORT lets two servers share the port"},
+	{Name: "bad-address", Chapter: chapter1, run: badAddress,
+		Promise: "an address that can not be used is one line that names it, and exit status 1",
+		Cause:   "a bad address is passed on as 0.0.0.0 or port 0, or ends in a panic"},
+	{Name: "bad-flag", Chapter: chapter1, run: badFlag,
+		Promise: "a flag or argument that is not known is one line, and exit status 2",
+		Cause:   "the arguments are not parsed with shared/cli"},
+	{Name: "help", Chapter: chapter1, run: help,
+		Promise: "-h tells every flag in one line on standard output, and exits with status 0",
+		Cause:   "a flag without a description, or help on standard error"},
+	{Name: "address-forms", Chapter: chapter1, run: addressForms,
+		Promise: "localhost:0, :0 and [::1]:0 are addresses",
+		Cause:   "an address form is not parsed"},
+	{Name: "quiet", Chapter: chapter1, run: on(quiet),
+		Promise: "without -v nothing is said about clients that come, talk and leave",
+		Cause:   "an end of file is logged as an error, or the narration is not off"},
+	{Name: "narration", Chapter: chapter1, run: on(narration, "-v"),
+		Promise: "-v tells each system call in words; what repeats is folded",
+		Cause:   "a system call that does not go through shared/socket or shared/narrate"},
+}
+
+// stopLimit is how long a stop may take: 2 s, and what a busy machine adds.
+const stopLimit = 5 * time.Second
+
+func stopIdle(t *Target) error {
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
+		for clients := range 2 {
+			s, err := t.start(0)
+			if err != nil {
+				return err
+			}
+			defer s.kill()
+			if idle, err := s.dialMany(clients); err != nil {
+				return s.explain(err)
+			} else {
+				defer idle.close()
+			}
+			if err := s.stopBy(sig, stopLimit); err != nil {
+				return s.explain(after(err, fmt.Sprintf("%d idle clients", clients)))
+			}
+			if n := len(s.stderr.all()); n > 0 {
+				return s.explain(failf("%d lines on standard error", n))
+			}
+		}
+	}
+	return nil
+}
+
+func stopBusy(t *Target) error {
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
+		s, err := t.start(0)
+		if err != nil {
+			return err
+		}
+		defer s.kill()
+		crowd, err := s.rabble()
+		defer crowd.close()
+		if err == nil {
+			err = s.stopBy(sig, stopLimit)
+		}
+		if err != nil {
+			return s.explain(after(err, "clients that are stuck, flooding, half-closed, in the middle of a message, silent"))
+		}
+		if slices.ContainsFunc(s.stderr.all(), isTrace) {
+			return s.explain(failf("a stack trace"))
+		}
+	}
+	return nil
+}
+
+func isTrace(line string) bool { return strings.HasPrefix(line, "goroutine ") }
+
+// rabble is a client of each unkind kind. A server of one client at a time sees
+// only the first.
+func (s *server) rabble() (crowd clients, err error) {
+	for range 5 {
+		c, err := s.dial()
+		if err != nil {
+			return crowd, err
+		}
+		crowd = append(crowd, c)
+	}
+	err = crowd[:2].each(overfill) // stuck, the second with its end under way
+	half, part := crowd[2], crowd[3]
+	_, wrote := part.Write(part.at(0, 3))
+	err = errors.Join(err, crowd[1].CloseWrite(), half.send(half.next(0)), half.CloseWrite(), wrote)
+	if err != nil {
+		return crowd, err
+	}
+	f, err := s.flood()
+	if err == nil {
+		crowd = append(crowd, f.client)
+	}
+	return crowd, err
+}
+
+func restartAtOnce(t *Target) error {
+	s, err := t.start(0)
+	if err != nil {
+		return err
+	}
+	defer func() { s.kill() }()
+	addr := s.addr
+	for range 2 {
+		old, err := s.talkers()
+		if err != nil {
+			return s.explain(err)
+		}
+		defer old.close()
+		// The server ends first, so that its port keeps the connections: one in
+		// TIME_WAIT when its client has left too, the others half-closed.
+		if err := s.stopBy(unix.SIGTERM, stopLimit); err != nil {
+			return s.explain(err)
+		}
+		old[0].Close()
+		next, err := t.startOn(addr, 0)
+		if err != nil {
+			return after(err, "SIGTERM with connections open, and a server started again on "+addr)
+		}
+		s = next
+	}
+	return s.explain(errors.Join(s.alive(), s.stop()))
+}
+
+func portTaken(t *Target) error {
+	s, err := t.start(0)
+	if err != nil {
+		return err
+	}
+	defer s.kill()
+	if err := t.refused(1, s.addr, "-addr", s.addr); err != nil {
+		return because(err, "the error of bind(2) or listen(2) is ignored, or SO_REUSEPORT lets two servers share the port")
+	}
+	return s.explain(errors.Join(s.alive(), s.stop()))
+}
+
+func badAddress(t *Target) error {
+	// 192.0.2.1 is set aside for documentation: no machine has it.
+	for _, addr := range []string{"nonsense", "127.0.0.1", "127.0.0.1:70000", "127.0.0.1:-1", "127.0.0.1:x", "1.2.3:80", "192.0.2.1:0"} {
+		if err := t.refused(1, addr, "-addr", addr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func badFlag(t *Target) error {
+	bad := [][]string{{"-nonsense"}, {"stray"}, {"-addr"}, {"-v=perhaps"}}
+	if t.Phase.Framed {
+		bad = append(bad, []string{"-max-frame", "many"}, []string{"-max-frame", "0"}, []string{"-max-frame", "-1"},
+			[]string{"-write-buffer", "4294967296"}, []string{"-idle-timeout", "-1s"}, []string{"-drain", "5"})
+	}
+	for _, args := range bad {
+		if err := t.refused(2, "", args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refused wants the program to end with status code and one line that has word.
+func (t *Target) refused(code int, word string, args ...string) error {
+	p, err := spawn(t, 0, args)
+	if err != nil {
+		return err
+	}
+	defer p.kill()
+	got, err := p.wait(patience)
+	if err != nil {
+		return &Failure{Sent: fmt.Sprintf("started with %q", args), Want: fmt.Sprintf("exit status %d", code), Got: err.Error()}
+	}
+	p.stderr.wait(patience, func(string) bool { return false }) // until all of it is there
+	out, lines := p.stdout.all(), p.stderr.all()
+	if got == code && len(lines) == 1 && len(out) == 0 && strings.Contains(lines[0], word) {
+		return nil
+	}
+	return &Failure{Sent: fmt.Sprintf("started with %q", args),
+		Want: fmt.Sprintf("exit status %d, one line on standard error that names %q, nothing on standard output", code, word),
+		Got:  fmt.Sprintf("%s, %d lines, %d on standard output\n%s", p.state(), len(lines), len(out), p.stderr.excerpt())}
+}
+
+// help runs a built program: in the test binary -h would list the test's flags.
+func help(t *Target) error {
+	path, done, err := t.build()
+	if err != nil {
+		return err
+	}
+	defer done()
+	cmd := exec.Command(path, "-h")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil || stderr.Len() > 0 {
+		return &Failure{Sent: "-h", Want: "exit status 0, nothing on standard error", Got: fmt.Sprintf("%v\n%s", err, stderr.String())}
+	}
+	flags := []string{"addr", "v"}
+	if t.Phase.Framed {
+		flags = append(flags, "max-frame", "write-buffer", "idle-timeout", "drain")
+	}
+	for _, name := range flags {
+		line := regexp.MustCompile(`(?m)^\s+-` + name + `\b.*\w+ \w+.*$`)
+		if n := len(line.FindAllString(stdout.String(), -1)); n != 1 {
+			return &Failure{Sent: "-h", Want: "one line that describes -" + name, Got: stdout.String()}
+		}
+	}
+	return nil
+}
+
+func addressForms(t *Target) error {
+	forms := map[string]string{"localhost:0": "127.0.0.1", ":0": "0.0.0.0", "127.0.0.1:0": "127.0.0.1"}
+	if l, err := net.Listen("tcp", "[::1]:0"); err == nil {
+		l.Close()
+		forms["[::1]:0"] = "::1"
+	}
+	for form, host := range forms {
+		s, err := t.startOn(form, 0)
+		if err != nil {
+			return after(err, "-addr "+form)
+		}
+		defer s.kill()
+		got, port, err := net.SplitHostPort(s.addr)
+		if err != nil || got != host || port == "0" {
+			return &Failure{Sent: "-addr " + form, Want: "a ready line with " + net.JoinHostPort(host, "PORT"), Got: s.addr}
+		}
+		if host == "0.0.0.0" { // not every system connects to that
+			s.addr = net.JoinHostPort("127.0.0.1", port)
+		}
+		if err := errors.Join(s.alive(), s.stop()); err != nil {
+			return s.explain(after(err, "-addr "+form))
+		}
+	}
+	return nil
+}
+
+func quiet(s *server) error {
+	if err := errors.Join(echo(s), s.alive()); err != nil {
+		return err
+	}
+	return s.shortLog(0)
+}
+
+// toldLine matches a line of the narration: call(number) = result, words.
+var toldLine = regexp.MustCompile(`^\w+\(-?\d+\) = (-?\d+|\w+)(  ?.+)?$`)
+
+func narration(s *server) error {
+	all, err := s.talkers()
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	for _, want := range []string{"accept(", "read(", "write("} {
+		if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, want) }); !ok {
+			return &Failure{Want: "with -v, lines that begin with " + want + "...)", Got: s.stderr.excerpt()}
+		}
+	}
+	if !s.Concurrent || s.Sleeps { // sees a read of nothing and an end
+		all.close()
+		if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, "close(") }); !ok {
+			return &Failure{Want: "with -v, lines that begin with close(...)", Got: s.stderr.excerpt()}
+		}
+	} else if _, ok := s.stderr.wait(patience, folded); !ok {
+		return &Failure{Want: "a line with a count: the same calls again and again are folded", Got: s.stderr.excerpt()}
+	}
+	list := s.stderr.all()
+	for _, line := range list {
+		if !toldLine.MatchString(line) {
+			return &Failure{Want: `lines like: read(7) = 6  "hello\n"`, Got: line}
+		}
+	}
+	return s.shortLog(150)
+}
+
+func (s *server) talkers() (clients, error) {
+	n := 1
+	if s.Concurrent {
+		n = 2
+	}
+	return s.dialMany(n)
+}
+
+// isRead matches the narration of a read that brought exactly text.
+func isRead(text string) func(string) bool {
+	return func(line string) bool {
+		return strings.HasPrefix(line, "read(") && strings.HasSuffix(line, fmt.Sprintf("= %d  %q", len(text), text))
+	}
+}
+
+// folded matches a line that tells how often the call was made.
+func folded(line string) bool { return regexp.MustCompile(`\[\d+ times\]$`).MatchString(line) }

@@ -1,0 +1,249 @@
+package echotest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pauseChecks: a client that does not read is paused at the write buffer's mark,
+// and goes on from there. And the two ends of a connection that 05 adds.
+var pauseChecks = []Check{
+	{Name: "frames-in-hand", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(framesInHand),
+		Promise: "a client that reads late gets every frame, also those the server had read already when it paused",
+		Cause:   "after the write buffer has drained only reading is resumed: no event comes for frames already in the read buffer"},
+	{Name: "frames-in-hand-small", Alone: true, Chapter: chapter5, when: framed, run: on(framesInHand, "-write-buffer", "16384"),
+		Promise: "the same with a small write buffer, which leaves many frames in hand",
+		Cause:   "after the write buffer has drained only reading is resumed: no event comes for frames already in the read buffer"},
+	{Name: "end-while-paused", Alone: true, Chapter: chapter5, when: framed, run: on(halfCloseQueued, "-write-buffer", "16384"),
+		Promise: "end of file while the client is paused with whole frames in hand: all of them come back, then end of file",
+		Cause:   "at end of file only what is queued is sent; the frames still in the read buffer are forgotten"},
+	{Name: "paused-memory", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(pausedMemory),
+		Promise: "a paused client holds at most -write-buffer, -max-frame and one read",
+		Cause:   "reading or extracting goes on although the queue is at its mark"},
+	{Name: "idle-timeout", Chapter: chapter5, when: framed, run: on(idleTimeout, "-idle-timeout", "400ms"),
+		Promise: "-idle-timeout closes who says nothing and who never finishes a frame, and nobody else",
+		Cause:   "the time counts from the last byte instead of the last whole frame, or is not counted at all"},
+	{Name: "stop-drains", Alone: true, Chapter: chapter5, when: framed, run: stopDrains,
+		Promise: "at a stop all that is queued arrives, then end of file; exit status 0",
+		Cause:   "the stop drops the queues, or tries to send them once only"},
+	{Name: "stop-under-fire", Alone: true, Chapter: chapter5, when: framed, run: stopUnderFire,
+		Promise: "at a stop a client that goes on sending gets whole frames, then end of file, no reset",
+		Cause:   "close(2) with unread input sends RST: shutdown the sending side, then read and discard until end of file"},
+	{Name: "stop-ends-by-drain", Chapter: chapter5, when: framed, run: stopEndsByDrain,
+		Promise: "a client that never reads delays the stop by -drain at most",
+		Cause:   "the stop waits for the last byte without a limit"},
+}
+
+func framesInHand(s *server) error { return sweep(s, false) }
+
+func pausedMemory(s *server) error {
+	const n = 12
+	var all clients
+	defer func() { all.close() }()
+	resident, _, err := s.growth(func() error {
+		for range n {
+			c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), sized(defaultMaxFrame), 1), smallWindow)
+			if err != nil {
+				return err
+			}
+			all = append(all, c)
+		}
+		return all.each(overfill)
+	})
+	// The mark, a frame and one read are 1.5 MiB; a Go heap takes twice what it
+	// holds, and as much again while a buffer grows.
+	if most := int64(n*6<<20 + 24<<20); err == nil && resident > most {
+		err = &Failure{Sent: fmt.Sprintf("%d clients send frames of 1 MiB and do not read", n),
+			Want: fmt.Sprintf("at most %d MiB more memory", most>>20), Got: fmt.Sprintf("%d MiB more", resident>>20)}
+	}
+	if err == nil {
+		err = s.still("interest in reading is kept while a client is paused")
+	}
+	if err == nil {
+		err = all.each(func(c *client) error { return c.exchange(c.whole()) })
+	}
+	return err
+}
+
+// idleTimeout has three clients: one says nothing, one sends a byte of a frame
+// now and then, one is busy.
+func idleTimeout(s *server) error {
+	var all clients
+	defer func() { all.close() }()
+	for range 3 {
+		c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(5000), 1))
+		if err != nil {
+			return err
+		}
+		all = append(all, c)
+	}
+	mute, dribbler, busy := all[0], all[1], all[2]
+	busy.stream = newStream(s.Phase, seeds.Add(1), sized(10), 1000)
+	start := time.Now()
+	ended := make(chan error, 2)
+	go func() { ended <- after(mute.recvEOF(), "nothing, with -idle-timeout 400ms") }()
+	go func() {
+		ended <- after(gone(dribbler), "a frame's bytes, one by one, never the last, with -idle-timeout 400ms")
+	}()
+	beat := time.NewTicker(30 * time.Millisecond)
+	defer beat.Stop()
+	for left := 2; left > 0 || time.Since(start) < 1500*time.Millisecond; {
+		select {
+		case err := <-ended:
+			if left--; err != nil {
+				return err
+			}
+			if took := time.Since(start); took < 300*time.Millisecond {
+				return failf("closed after %v, with -idle-timeout 400ms", took)
+			}
+		case <-beat.C:
+			dribbler.Write(dribbler.at(dribbler.out.Add(1)-1, 1)) // its end is gone's to notice
+			if err := busy.ping(); err != nil {
+				return after(err, "a frame every 30 ms, with -idle-timeout 400ms")
+			}
+		}
+	}
+	return nil
+}
+
+// gone waits for the end of a connection, however it comes.
+func gone(c *client) error {
+	c.SetReadDeadline(time.Now().Add(patience))
+	n, err := c.Read(make([]byte, 1))
+	if n > 0 || err != io.EOF && !errors.Is(err, unix.ECONNRESET) {
+		return failf("no end: %d bytes, %v", n, err)
+	}
+	return nil
+}
+
+// stopDrains gives the server a write buffer that takes all of it, so that what
+// is owed at the stop is known to the byte.
+func stopDrains(t *Target) error {
+	s, err := t.start(0, "-write-buffer", "16777216", "-drain", "8s")
+	if err != nil {
+		return err
+	}
+	defer s.kill()
+	return s.explain(s.stopQueued())
+}
+
+func (s *server) stopQueued() error {
+	var all clients
+	defer func() { all.close() }()
+	for range 3 {
+		c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), upTo(9000), 100_000), smallWindow)
+		if err != nil {
+			return err
+		}
+		all = append(all, c)
+		if err := c.send(c.next(6 << 20)); err != nil {
+			return err
+		}
+	}
+	// The server has taken all of it when it was asked often enough: each turn
+	// it reads 256 KiB of each.
+	if err := s.turns(300); err != nil {
+		return err
+	}
+	idle, err := s.dialMany(1)
+	if err != nil {
+		return err
+	}
+	defer idle.close()
+	if err := s.signal(unix.SIGTERM); err != nil {
+		return err
+	}
+	if err := idle[0].recvEOF(); err != nil {
+		return after(err, "SIGTERM, to a client to whom nothing is owed")
+	}
+	if err := all.each((*client).drainAndClose); err != nil {
+		return after(err, "6 MiB that were queued when SIGTERM came, -drain 8s")
+	}
+	idle.close()
+	if code, err := s.wait(patience); err != nil || code != 0 {
+		return &Failure{Sent: "SIGTERM", Want: "exit status 0 when all is sent", Got: fmt.Sprintf("status %d, %v", code, err)}
+	}
+	return nil
+}
+
+func (c *client) drainAndClose() error {
+	err := c.drain()
+	c.Close()
+	return err
+}
+
+// stopUnderFire begins to read only when the stop has begun, so that the server
+// has unread input of this client all the time.
+func stopUnderFire(t *Target) error {
+	s, err := t.start(0, "-drain", "8s")
+	if err != nil {
+		return err
+	}
+	defer s.kill()
+	c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), sized(4000), 1<<20), smallWindow)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := overfill(c); err != nil {
+		return s.explain(err)
+	}
+	err = s.signal(unix.SIGTERM)
+	if err == nil {
+		err = c.flood().untilEOF()
+	}
+	if err == nil {
+		var code int
+		if code, err = s.wait(patience); err == nil && code != 0 {
+			err = failf("%s", s.state())
+		}
+	}
+	return s.explain(after(err, "frames without end, none read before SIGTERM"))
+}
+
+// untilEOF wants the server to end the flood at the end of a frame.
+func (f *flood) untilEOF() error {
+	timer := time.AfterFunc(patience, func() { f.SetDeadline(time.Unix(1, 0)) })
+	defer timer.Stop()
+	read := <-f.readEnd
+	f.Close() // ends the sending
+	<-f.sendEnd
+	if in := f.in.Load(); read == nil && f.boundary(in) != in {
+		return &Failure{Sent: f.told(), Want: "whole frames, then end of file",
+			Got: fmt.Sprintf("end of file %d bytes after the last whole frame", in-f.boundary(in))}
+	}
+	if read != nil {
+		return &Failure{Sent: f.told(), Want: "end of file", Got: fmt.Sprintf("%d bytes, then %s", f.in.Load(), plain(read))}
+	}
+	return nil
+}
+
+func stopEndsByDrain(t *Target) error {
+	for _, drain := range []string{"0s", "300ms"} {
+		s, err := t.start(0, "-drain", drain)
+		if err != nil {
+			return err
+		}
+		defer s.kill()
+		c, err := s.dial()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := overfill(c); err != nil {
+			return s.explain(err)
+		}
+		start := time.Now()
+		if err := s.stopBy(unix.SIGTERM, stopLimit); err != nil {
+			return s.explain(after(err, "-drain "+drain+", a client that never reads"))
+		}
+		if took := time.Since(start); drain == "300ms" && took < 200*time.Millisecond {
+			return failf("the stop took %v although a client was owed bytes, -drain 300ms", took)
+		}
+	}
+	return nil
+}

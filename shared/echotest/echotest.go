@@ -1,0 +1,163 @@
+// Package echotest is the conformance suite that every rung of the ladder runs.
+//
+// A [Check] is one promise in words and a function that proves it against a
+// server running as a process of its own. There are two front doors to the one
+// list: [Run] makes a subtest of each check, and [Checks] gives the list to
+// other callers (client check), which run it against a [Target].
+//
+// The whole test of a rung is:
+//
+//	func TestMain(m *testing.M) { echotest.Main(m, main) }
+//	func TestEcho(t *testing.T) { echotest.Run(t, echotest.Phase{Concurrent: true}) }
+//
+// The test binary starts itself again as the server, so a server that crashes,
+// spins or eats memory is seen from outside and fails one test. Neither the go
+// command nor the sources are needed where the binary runs (but for -h).
+//
+// A failing check returns a [*Failure]: what was sent, what was expected, what
+// came, the likely cause and the chapter to read.
+package echotest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Phase says which promises a rung keeps. The zero Phase is a server that
+// echoes bytes, one client at a time, and may burn a CPU while it waits.
+type Phase struct {
+	Concurrent bool // serves all its clients, not one after the other
+	Sleeps     bool // uses no CPU while there is nothing to do
+	FDSet      bool // turns away descriptors that do not fit in an fd_set
+	Framed     bool // speaks frames, pauses slow readers, drains at a stop
+}
+
+// A Check is one promise and its proof.
+type Check struct {
+	Name    string // stable; the subtest's name
+	Promise string // what the server promises, in words
+	Cause   string // what usually breaks it
+	Chapter string // the text to read
+	Wall    bool   // proves what the rung's model can not do
+
+	OnWire bool // needs the server's address only, no hold on its process
+	Alone  bool // measures time or memory: wants no other check beside it
+
+	when func(Phase) bool
+	run  func(*Target) error
+}
+
+// Run proves the check against t. It returns nil, an error for which [Skipped]
+// gives a reason, or a [*Failure].
+func (c Check) Run(t *Target) error {
+	err := c.run(t)
+	if _, skipped := Skipped(err); err == nil || skipped {
+		return err
+	}
+	var f *Failure
+	if !errors.As(err, &f) {
+		f = &Failure{Got: err.Error()}
+	}
+	if f.Want == "" {
+		f.Want = c.Promise
+	}
+	if f.Cause == "" {
+		f.Cause = c.Cause
+	}
+	f.Chapter = c.Chapter
+	return f
+}
+
+// Checks lists the checks a server of phase p has to pass, in a fixed order.
+func Checks(p Phase) []Check {
+	var list []Check
+	for _, theme := range [][]Check{byteChecks, hostileChecks, fairChecks, limitChecks, frameChecks, pauseChecks, operatorChecks, walls} {
+		for _, c := range theme {
+			if c.when == nil || c.when(p) {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
+}
+
+func concurrent(p Phase) bool { return p.Concurrent }
+func sleeps(p Phase) bool     { return p.Sleeps }
+func framed(p Phase) bool     { return p.Framed }
+func raw(p Phase) bool        { return !p.Framed }
+
+// Run makes a subtest of every check of phase p. The server is the test binary
+// itself, started again; the package's TestMain must call [Main].
+func Run(t *testing.T, p Phase) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := &Target{Phase: p, argv: []string{self}, env: []string{asServer + "=1"}, build: buildHere}
+	for _, c := range Checks(p) {
+		t.Run(c.Name, func(t *testing.T) {
+			if !c.Alone {
+				t.Parallel()
+			}
+			err := c.Run(target)
+			if reason, skipped := Skipped(err); skipped {
+				t.Skip(reason)
+			}
+			if err != nil {
+				t.Errorf("promise: %s\n%v", c.Promise, err)
+			}
+		})
+	}
+}
+
+// asServer is the environment variable that turns a test binary into a server.
+const asServer = "ECHOTEST_SERVER"
+
+// Main is a rung's TestMain. In a process that [Run] started it runs the rung's
+// real main with the server's own flags; otherwise it runs the tests.
+func Main(m *testing.M, main func()) {
+	if os.Getenv(asServer) == "" {
+		os.Exit(m.Run())
+	}
+	os.Unsetenv(asServer)
+	go dieWithParent()
+	main()
+	os.Exit(0) // what a main that returns would do
+}
+
+// lifeline is the descriptor a re-executed server inherits: a pipe whose other
+// end closes when the tests end, however they end.
+const lifeline = 3
+
+func dieWithParent() {
+	unix.CloseOnExec(lifeline)
+	for {
+		n, err := unix.Read(lifeline, make([]byte, 1))
+		if err == unix.EINTR {
+			continue
+		}
+		if n == 0 {
+			os.Exit(3)
+		}
+		return // no lifeline: somebody set the variable by hand
+	}
+}
+
+// Skipped gives the reason if err says that a check could not be made here.
+func Skipped(err error) (reason string, skipped bool) {
+	var s skip
+	if errors.As(err, &s) {
+		return string(s), true
+	}
+	return "", false
+}
+
+type skip string
+
+func (s skip) Error() string { return "skipped: " + string(s) }
+
+func skipf(format string, args ...any) error { return skip(fmt.Sprintf(format, args...)) }

@@ -1,0 +1,99 @@
+package echotest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The chapters a failure sends its reader to.
+const (
+	chapter1 = "docs/01-blocking.md"
+	chapter2 = "docs/02-nonblocking.md"
+	chapter3 = "docs/03-select.md"
+	chapter4 = "docs/04-kqueue.md"
+	chapter5 = "docs/05-framing.md"
+)
+
+// A Failure is a broken promise, told so that one can act on it. Fields that
+// have nothing to say are empty.
+type Failure struct {
+	Sent    string // what the client did
+	Want    string // what had to follow
+	Got     string // what followed; bytes as hex and text
+	Cause   string // what usually makes it so
+	Chapter string // the text to read
+	Log     string // the last lines of the server's standard error
+}
+
+// Error gives the failure on several lines, one for each field.
+func (f *Failure) Error() string {
+	var b strings.Builder
+	line := func(label, text string) {
+		if text != "" {
+			text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n          ")
+			fmt.Fprintf(&b, "%-9s %s\n", label, text)
+		}
+	}
+	line("sent", f.Sent)
+	line("expected", f.Want)
+	line("came", f.Got)
+	line("cause", f.Cause)
+	line("read", f.Chapter)
+	line("server", f.Log)
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// failf is a failure of which only what came is known; the check's own promise
+// and cause complete it.
+func failf(format string, args ...any) error {
+	return &Failure{Got: fmt.Sprintf(format, args...)}
+}
+
+// because names the likely cause of err, unless it has one already.
+func because(err error, cause string) error {
+	return amend(err, func(f *Failure) { set(&f.Cause, cause) })
+}
+
+// after tells what the client had done when err came.
+func after(err error, sent string) error {
+	return amend(err, func(f *Failure) {
+		if f.Sent == "" {
+			f.Sent = sent
+		} else {
+			f.Sent = sent + "; then " + f.Sent
+		}
+	})
+}
+
+func amend(err error, change func(*Failure)) error {
+	if _, skipped := Skipped(err); err == nil || skipped {
+		return err
+	}
+	var f *Failure
+	if !errors.As(err, &f) {
+		f = &Failure{Got: err.Error()}
+	}
+	change(f)
+	return f
+}
+
+func set(field *string, value string) {
+	if *field == "" {
+		*field = value
+	}
+}
+
+// show gives bytes as hex and as text, clipped to a line.
+func show(p []byte) string {
+	const most = 16
+	if len(p) == 0 {
+		return "nothing"
+	}
+	clip := p[:min(len(p), most)]
+	more := ""
+	if len(p) > most {
+		more = fmt.Sprintf(" ... (%d bytes)", len(p))
+	}
+	return fmt.Sprintf("% x  %q%s", clip, clip, more)
+}

@@ -1,0 +1,144 @@
+package echotest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// A Target is the server under examination: a program that each check starts
+// afresh, or one that is listening already.
+type Target struct {
+	Phase Phase
+
+	argv []string // the program
+	env  []string
+	addr string // or the address it listens on
+
+	// build gives a program whose -h shows its own flags only.
+	build func() (path string, done func(), err error)
+}
+
+// Program is a target started from an executable file.
+func Program(path string, p Phase) *Target {
+	return &Target{Phase: p, argv: []string{path},
+		build: func() (string, func(), error) { return path, func() {}, nil }}
+}
+
+// Listening is a target that somebody else has started. Only the checks that
+// are OnWire can be run on it.
+func Listening(addr string, p Phase) *Target { return &Target{Phase: p, addr: addr} }
+
+// buildHere builds the package in the working directory, which is where go
+// test runs a test.
+func buildHere() (string, func(), error) {
+	if _, err := exec.LookPath("go"); err != nil {
+		return "", nil, skipf("no go command here")
+	}
+	if _, err := os.Stat("main.go"); err != nil {
+		return "", nil, skipf("no sources here")
+	}
+	dir, err := os.MkdirTemp("", "echotest")
+	if err != nil {
+		return "", nil, err
+	}
+	path := filepath.Join(dir, "server")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
+		return "", nil, fmt.Errorf("go build: %v\n%s", err, out)
+	}
+	return path, func() { os.RemoveAll(dir) }, nil
+}
+
+// on makes a check of a function that wants one server, started with args. The
+// server must outlive the function and then stop at SIGTERM with status 0.
+func on(run func(*server) error, args ...string) func(*Target) error {
+	return limited(0, run, args...)
+}
+
+// limited is on with at most nofile descriptors for the server (0: no limit).
+func limited(nofile int, run func(*server) error, args ...string) func(*Target) error {
+	return func(t *Target) error {
+		s, err := t.start(nofile, args...)
+		if err != nil {
+			return err
+		}
+		defer s.kill()
+		err = run(s)
+		if err == nil {
+			err = s.stop()
+		}
+		return s.explain(err)
+	}
+}
+
+// start brings up a server and waits for its ready line.
+func (t *Target) start(nofile int, args ...string) (*server, error) {
+	if t.addr != "" {
+		return &server{Phase: t.Phase, addr: t.addr}, nil
+	}
+	return t.startOn("127.0.0.1:0", nofile, args...)
+}
+
+func (t *Target) startOn(addr string, nofile int, args ...string) (*server, error) {
+	p, err := spawn(t, nofile, append([]string{"-addr", addr}, args...))
+	if err != nil {
+		return nil, err
+	}
+	s := &server{Phase: t.Phase, process: p}
+	if s.addr, err = p.ready(); err != nil {
+		p.kill()
+		return nil, s.explain(err)
+	}
+	return s, nil
+}
+
+// A server is what a check examines. process is nil when somebody else runs it.
+type server struct {
+	Phase
+	*process
+	addr string
+}
+
+// stop ends the server as an operator would, and wants status 0.
+func (s *server) stop() error {
+	if s.process == nil {
+		return nil
+	}
+	if s.exited() {
+		return failf("the server ended by itself: %v", s.state())
+	}
+	return s.stopBy(unixTERM, patience)
+}
+
+// kill ends the server if it still runs; it is the cleanup of every check.
+func (s *server) kill() {
+	if s.process != nil {
+		s.process.kill()
+	}
+}
+
+// explain adds to a failure what the server itself said, and whether it ended.
+func (s *server) explain(err error) error {
+	if s.process == nil {
+		return err
+	}
+	return amend(err, func(f *Failure) {
+		f.Log = s.stderr.excerpt()
+		if s.exited() && !strings.Contains(f.Got, s.state()) {
+			f.Got += fmt.Sprintf(" (the server has ended: %s)", s.state())
+		}
+	})
+}
+
+// patience is how long anything that must happen may take. It is generous:
+// machines are shared. It only costs time where a promise is broken.
+var patience = func() time.Duration {
+	if raceEnabled {
+		return 30 * time.Second
+	}
+	return 10 * time.Second
+}()

@@ -1,0 +1,186 @@
+package echotest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// walls: what a rung's model can not do, proven as well. Each wall is what the
+// next rung takes down.
+var walls = []Check{
+	{Name: "wall-one-at-a-time", Wall: true, OnWire: true, Chapter: chapter1, run: on(oneAtATime),
+		when:    func(p Phase) bool { return !p.Concurrent },
+		Promise: "the second client connects, and is served when the first has left",
+		Cause:   "this server has more than one client at a time (then it is not this rung), or it has forgotten the one who waited"},
+	{Name: "wall-burns-cpu", Wall: true, Alone: true, Chapter: chapter2, run: on(burnsCPU),
+		when:    func(p Phase) bool { return !p.Sleeps },
+		Promise: "asking every client again and again takes most of a CPU, also when nobody says anything",
+		Cause:   "this server sleeps while it has nothing to do (then it is not this rung)"},
+	{Name: "idle-costs-nothing", Alone: true, Chapter: chapter3, run: on(idleCostsNothing), when: sleeps,
+		Promise: "clients that say nothing cost no CPU",
+		Cause:   "the loop goes round without a reason: readiness that nobody takes away, write interest with nothing to write, or a wait without sleep"},
+	{Name: "wall-fd-setsize", Wall: true, Alone: true, Chapter: chapter3, run: on(fdSetsize),
+		when:    func(p Phase) bool { return p.FDSet },
+		Promise: "a descriptor that does not fit in an fd_set is turned away; the others are served, and there is room again when some leave",
+		Cause:   "FdSet.Set of a descriptor of unix.FD_SETSIZE or more (it panics): close such a client at once"},
+	{Name: "wall-no-boundaries", Wall: true, Chapter: chapter5, run: on(noBoundaries, "-v"), when: raw,
+		Promise: "two sends become one read: a stream has no boundaries",
+		Cause:   "the server reads less than there is"},
+	{Name: "keeps-boundaries", OnWire: true, Chapter: chapter5, run: on(keepsBoundaries), when: framed,
+		Promise: "two messages stay two, also when they arrive together",
+		Cause:   "what one read brings is taken for one message"},
+}
+
+func oneAtATime(s *server) error {
+	first, err := s.dialMany(1)
+	if err != nil {
+		return err
+	}
+	defer first.close()
+	second, err := s.dial() // the kernel's backlog sees to that
+	if err != nil {
+		return err
+	}
+	defer second.Close()
+	if err := second.send(second.next(0)); err != nil {
+		return err
+	}
+	if err := after(second.silent(200*time.Millisecond), "a second client, while the first is there"); err != nil {
+		return err
+	}
+	if err := first[0].ping(); err != nil {
+		return err
+	}
+	first[0].Close()
+	return after(second.recv(second.out.Load()), "the first client left")
+}
+
+// burnsCPU looks for one busy window: on a shared machine the server may have
+// to wait for its CPU.
+func burnsCPU(s *server) error {
+	if !s.measurable() {
+		return skipf("CPU is not judged with the race detector")
+	}
+	idle, err := s.dialMany(3)
+	if err != nil {
+		return err
+	}
+	defer idle.close()
+	var most float64
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		share, err := s.share(200 * time.Millisecond)
+		if err != nil {
+			return err
+		}
+		if most = max(most, share); most > 0.5 {
+			return nil
+		}
+	}
+	return failf("at most %.0f %% of a CPU", most*100)
+}
+
+func idleCostsNothing(s *server) error {
+	if !s.measurable() {
+		return skipf("CPU is not judged with the race detector")
+	}
+	n := 1
+	if s.Concurrent {
+		n = 200
+	}
+	idle, err := s.dialMany(n)
+	if err != nil {
+		return err
+	}
+	defer idle.close()
+	return s.still("")
+}
+
+// fdSetsize connects more clients than there are numbers below FD_SETSIZE.
+func fdSetsize(s *server) error {
+	want := unix.FD_SETSIZE + 60
+	wide := *s
+	wide.FDSet = false
+	if n, err := wide.room(want); err != nil || n < want {
+		return errors.Join(err, skipf("room for %d clients only (ulimit -n), not for %d", n, want))
+	}
+	served, away, err := s.crowd(want)
+	defer served.close()
+	if err != nil {
+		return err
+	}
+	if away == 0 || len(served) < unix.FD_SETSIZE-40 {
+		return &Failure{Sent: fmt.Sprintf("%d clients", want), Want: "nearly FD_SETSIZE of them served, the others turned away",
+			Got: fmt.Sprintf("%d served, %d turned away", len(served), away)}
+	}
+	if err := served.each((*client).ping); err != nil {
+		return after(err, fmt.Sprintf("%d clients were turned away", away))
+	}
+	if err := s.still("a descriptor that was turned away was not closed"); err != nil {
+		return err
+	}
+	for _, c := range served[:10] {
+		if err := c.finish(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(after(s.alive(), "10 of those served have left"), s.shortLog(20))
+}
+
+// crowd connects n clients and tells who is served and how many are not.
+func (s *server) crowd(n int) (served clients, away int, err error) {
+	for range n {
+		c, err := s.dial()
+		if err != nil {
+			return served, away, err
+		}
+		gone, err := turnedAway(c)
+		if err != nil {
+			c.Close()
+			return served, away, after(err, fmt.Sprintf("client %d connects", len(served)+away+1))
+		}
+		if gone {
+			c.Close()
+			away++
+		} else {
+			served = append(served, c)
+		}
+	}
+	return served, away, nil
+}
+
+// noBoundaries sends twice while the server is suspended. The narration tells
+// what its next read brings.
+func noBoundaries(s *server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := errors.Join(c.ping(), s.suspend()); err != nil {
+		return err
+	}
+	_, err = c.Write([]byte("hello"))
+	if err == nil {
+		_, err = c.Write([]byte("world"))
+	}
+	if err = errors.Join(err, s.signal(unix.SIGCONT)); err != nil {
+		return err
+	}
+	if _, ok := s.stderr.wait(patience, isRead("helloworld")); !ok {
+		return &Failure{Sent: `"hello" and "world", in two writes, while the server was suspended (SIGSTOP)`,
+			Want: `with -v, a line like: read(7) = 10  "helloworld"`, Got: s.stderr.excerpt()}
+	}
+	return nil
+}
+
+func keepsBoundaries(s *server) error {
+	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(5), 90))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.exchange(int64(len(c.block)) * 50)
+}

@@ -1,0 +1,265 @@
+package echotest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A client is one connection with its stream, how much of it was sent, and how
+// much came back. One goroutine may send while another receives.
+type client struct {
+	*net.TCPConn
+	*stream
+	out, in  atomic.Int64
+	patience time.Duration
+}
+
+var seeds atomic.Uint64
+
+// dial connects a client with a small stream of its own.
+func (s *server) dial() (*client, error) {
+	return s.dialWith(newStream(s.Phase, seeds.Add(1), upTo(200), 4000))
+}
+
+func (s *server) dialWith(st *stream) (*client, error) { return s.dialSized(st, 0) }
+
+// smallWindow is a receive buffer that holds little, and still lets a reader
+// have a useful speed over loopback, whose segments are 64 KiB.
+const smallWindow = 64 << 10
+
+// dialSized connects with a receive buffer of window bytes (0: the system's),
+// which has to be set before the connection is made.
+func (s *server) dialSized(st *stream, window int) (*client, error) {
+	d := net.Dialer{Timeout: patience}
+	if window > 0 {
+		d.Control = func(_, _ string, c syscall.RawConn) (err error) {
+			c.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, window)
+			})
+			return err
+		}
+	}
+	c, err := d.DialContext(context.Background(), "tcp", s.addr)
+	if err != nil {
+		return nil, &Failure{Sent: "connect " + s.addr, Want: "a connection", Got: err.Error()}
+	}
+	return &client{TCPConn: c.(*net.TCPConn), stream: st, patience: patience}, nil
+}
+
+// dialMany connects n clients and has each served once. On an error those
+// already there are closed.
+func (s *server) dialMany(n int) (clients, error) {
+	var all clients
+	for range n {
+		c, err := s.dial()
+		if err == nil {
+			all = append(all, c)
+			err = c.ping()
+		}
+		if err != nil {
+			all.close()
+			return nil, after(err, fmt.Sprintf("client %d of %d connects", len(all), n))
+		}
+	}
+	return all, nil
+}
+
+type clients []*client
+
+func (list clients) close() {
+	for _, c := range list {
+		c.Close()
+	}
+}
+
+// send writes the stream up to offset end.
+func (c *client) send(end int64) error {
+	for c.out.Load() < end {
+		p := c.at(c.out.Load(), int(min(end-c.out.Load(), 1<<20)))
+		c.SetWriteDeadline(time.Now().Add(c.patience))
+		n, err := c.Write(p)
+		c.out.Add(int64(n))
+		if err != nil {
+			return &Failure{Sent: c.told(), Want: "a server that takes it", Got: plain(err)}
+		}
+	}
+	return nil
+}
+
+// recv reads the stream up to offset end and compares every byte.
+func (c *client) recv(end int64) error {
+	buf := make([]byte, 64<<10)
+	for c.in.Load() < end {
+		p := buf[:min(int64(len(buf)), end-c.in.Load())]
+		c.SetReadDeadline(time.Now().Add(c.patience))
+		n, err := c.Read(p)
+		if bad := c.differ(c.in.Load(), p[:n]); bad >= 0 {
+			return c.wrong(p[bad:n], c.in.Load()+int64(bad))
+		}
+		c.in.Add(int64(n))
+		if err != nil {
+			return &Failure{Sent: c.told(), Want: fmt.Sprintf("%d bytes back", end),
+				Got: fmt.Sprintf("%d bytes, then %s", c.in.Load(), plain(err))}
+		}
+	}
+	return nil
+}
+
+func (c *client) wrong(got []byte, offset int64) error {
+	return &Failure{Sent: c.told(),
+		Want: fmt.Sprintf("at offset %d: %s", offset, show(c.at(offset, 16))),
+		Got:  "other bytes: " + show(got[:min(16, len(got))])}
+}
+
+// told says what the client has sent.
+func (c *client) told() string {
+	n := c.out.Load()
+	return fmt.Sprintf("%d bytes: %s", n, show(c.at(0, int(min(n, 16)))))
+}
+
+// plain puts the usual ends of a connection into words.
+func plain(err error) string {
+	switch {
+	case errors.Is(err, io.EOF):
+		return "end of file"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "nothing more (timed out)"
+	case errors.Is(err, syscall.ECONNRESET):
+		return "connection reset by peer (RST)"
+	}
+	return err.Error()
+}
+
+// ping sends the next message and wants it back.
+func (c *client) ping() error {
+	end := c.next(c.out.Load())
+	if err := c.send(end); err != nil {
+		return err
+	}
+	return c.recv(end)
+}
+
+// exchange sends up to offset end while it reads what comes back.
+func (c *client) exchange(end int64) error {
+	sent := make(chan error, 1)
+	go func() { sent <- c.send(end) }()
+	err := c.recv(end)
+	if err != nil {
+		c.Close() // lets the sender end
+	}
+	return errors.Join(err, <-sent)
+}
+
+// recvEOF wants the end of file, and nothing before it.
+func (c *client) recvEOF() error {
+	buf := make([]byte, 1024)
+	c.SetReadDeadline(time.Now().Add(c.patience))
+	n, err := c.Read(buf)
+	if n == 0 && err == io.EOF {
+		return nil
+	}
+	got := show(buf[:n])
+	if n == 0 {
+		got = plain(err)
+	}
+	return &Failure{Sent: c.told(), Want: fmt.Sprintf("end of file after %d bytes", c.in.Load()), Got: got}
+}
+
+// finish half-closes and wants what is owed up to the last whole message, then
+// the end of file.
+func (c *client) finish() error {
+	if err := c.CloseWrite(); err != nil {
+		return err
+	}
+	return c.drain()
+}
+
+// drain reads what is owed, then the end of file.
+func (c *client) drain() error {
+	owed := c.out.Load()
+	if err := c.recv(owed); err != nil {
+		return err
+	}
+	return c.recvEOF()
+}
+
+// silent wants nothing to come within d.
+func (c *client) silent(d time.Duration) error {
+	buf := make([]byte, 1024)
+	c.SetReadDeadline(time.Now().Add(d))
+	n, err := c.Read(buf)
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	got := show(buf[:n])
+	if n == 0 {
+		got = plain(err)
+	}
+	return &Failure{Sent: c.told(), Want: "nothing yet", Got: got}
+}
+
+// stalled is how long a write of a few KiB must wait to count as stalled. If
+// that is wrong once, on a busy machine, a check has sent less than it could.
+const stalled = 200 * time.Millisecond
+
+// fill sends without reading until the server takes no more, at most limit
+// bytes, and tells how much it took.
+func (c *client) fill(limit int64) (took int64, err error) {
+	start := c.out.Load()
+	for took < limit {
+		c.SetWriteDeadline(time.Now().Add(stalled))
+		n, err := c.Write(c.at(c.out.Load(), int(min(limit-took, 32<<10))))
+		took = c.out.Add(int64(n)) - start
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			return took, &Failure{Sent: c.told(), Want: "a server that waits until the client reads", Got: plain(err)}
+		}
+	}
+	return took, nil
+}
+
+// reset closes with RST instead of FIN.
+func (c *client) reset() {
+	c.SetLinger(0)
+	c.Close()
+}
+
+// turns waits until the server has gone round its loop n times: so often a
+// client of its own got an answer. A server of one client has no such turns.
+func (s *server) turns(n int) error {
+	if !s.Concurrent {
+		return nil
+	}
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for range n {
+		if err := c.ping(); err != nil {
+			return because(err, "one client keeps the server from serving another")
+		}
+	}
+	return nil
+}
+
+// alive wants a new client to be served.
+func (s *server) alive() error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return after(c.ping(), "a new client connects")
+}
