@@ -56,7 +56,7 @@ func (c *conn) wantsRead() bool {
 }
 func (c *conn) wantsWrite() bool { return len(c.out) > 0 }
 
-// read reads once, so that a client who sends without end leaves the others
+// read reads once, so that a client who never stops sending leaves the others
 // their turn, and answers what is whole. The error is io.EOF when the client is
 // finished with.
 func (c *conn) read(buf []byte) error {
