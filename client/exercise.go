@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/docs/exercises/exercisetest"
+	"example/tcpladder/shared/echotest"
+)
+
+// checkExercise builds the learner's attempt at an exercise and runs the checks
+// whose name match accepts, or lists them. It gives the exit status: 0 all passed,
+// 1 something failed, 2 no such exercise.
+func checkExercise(name string, match *regexp.Regexp, list bool) int {
+	exercise, err := exercisetest.Find(name)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "check:", err)
+		return 2
+	}
+	exercise.Checks = slices.DeleteFunc(exercise.Checks, func(c exercisetest.Check) bool { return !match.MatchString(c.Name) })
+	if list {
+		for _, c := range exercise.Checks {
+			fmt.Printf("  %-24s %s\n", c.Name, c.Promise)
+		}
+		return 0
+	}
+	dir, err := os.MkdirTemp("", "tcpladder-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "check:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, unix.SIGINT, unix.SIGTERM)
+	go func() {
+		<-interrupted
+		exercisetest.KillAll()
+		os.RemoveAll(dir)
+		os.Exit(130)
+	}()
+	program := filepath.Join(dir, exercise.Name)
+	build := exec.Command("go", "build", "-o", program, "example/tcpladder/docs/exercises/"+exercise.Name)
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "check: go build: %v\n%s", err, out)
+		return 1
+	}
+	return gradeExercise(exercise, program)
+}
+
+// gradeExercise runs the checks one by one. It stops at a part that is not written
+// yet: all others would fail for the same reason.
+func gradeExercise(exercise exercisetest.Exercise, program string) int {
+	e := &examination{out: os.Stdout, colour: isTerminal(os.Stdout)}
+	fmt.Println("docs/exercises/" + exercise.Name)
+	for i, c := range exercise.Checks {
+		err := c.Run(exercisetest.NewProgram(program))
+		if reason, skipped := exercisetest.Skipped(err); skipped {
+			e.skipped++
+			fmt.Printf("  - %-24s skipped: %s\n", c.Name, reason)
+			continue
+		}
+		e.tell(echotest.Check{Name: c.Name, Promise: c.Promise}, err)
+		if err != nil && strings.Contains(err.Error(), exercisetest.NotImplemented) {
+			fmt.Printf("%d more checks wait for that\n", len(exercise.Checks)-i-1)
+			return 1
+		}
+	}
+	fmt.Printf("%d passed, %d failed, %d skipped\n", e.passed, e.failed, e.skipped)
+	if e.failed > 0 {
+		return 1
+	}
+	return 0
+}

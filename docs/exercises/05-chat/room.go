@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxName is the length of the name of a room or a member, in bytes.
+const maxName = 32
+
+// A room is those who hear each other.
+type room struct {
+	name    string
+	members map[string]*conn // by name
+}
+
+// hear takes one message of c: the first one has to be a join, and every other is
+// said in the room.
+func (s *server) hear(c *conn, payload []byte) {
+	if c.room == nil {
+		s.join(c, payload)
+		return
+	}
+	s.say(c.room, fmt.Appendf(nil, "%s: %s", c.name, payload))
+}
+
+// join brings c into the room that payload, "join ROOM NAME", names. If it can
+// not be, c alone is told, and may try again.
+func (s *server) join(c *conn, payload []byte) {
+	word := bytes.Split(payload, []byte(" "))
+	if len(word) != 3 || string(word[0]) != "join" || !isName(word[1]) || !isName(word[2]) {
+		s.tell(c, []byte("! say first: join ROOM NAME"))
+		return
+	}
+	r := s.rooms[string(word[1])]
+	if r == nil {
+		r = &room{name: string(word[1]), members: map[string]*conn{}}
+	}
+	_ = r // Your part: one more member, or a name that is taken.
+	log.Fatal("not implemented yet")
+}
+
+// part takes c out of its room, if it is in one; the last one takes the room away.
+func (s *server) part(c *conn) {
+	r := c.room
+	if r == nil {
+		return
+	}
+	// Your part.
+	log.Fatal("not implemented yet")
+}
+
+// say tells all members of r, also the one who speaks: so all hear the same, in
+// the same order.
+func (s *server) say(r *room, payload []byte) {
+	// Your part.
+	log.Fatal("not implemented yet")
+}
+
+// tell queues a message for c. To send it here could end c, which tells its room,
+// which could end another, all in the middle of a walk through the members.
+func (s *server) tell(c *conn, payload []byte) {
+	c.queue(payload)
+	if !c.queued {
+		c.queued = true
+		s.queued = append(s.queued, c)
+	}
+}
+
+// deliver sends what was said, until nobody has anything to say about it.
+func (s *server) deliver() {
+	for len(s.queued) > 0 {
+		c := s.queued[0]
+		s.queued = s.queued[1:]
+		c.queued = false
+		if s.clients[c.fd] == c { // it may have left since
+			s.settle(c, c.flush())
+		}
+	}
+	s.queued = nil
+}
+
+// isName reports whether p can be the name of a room or a member: some printable
+// characters without spaces, so that no name can be taken for something else.
+func isName(p []byte) bool {
+	unfit := func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }
+	return len(p) > 0 && len(p) <= maxName && utf8.Valid(p) && bytes.IndexFunc(p, unfit) < 0
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/05-framing/eventloop"
+	"example/tcpladder/shared/cli"
+	"example/tcpladder/shared/socket"
+)
+
+// bufferSize is the number of bytes read from one client at a time. It is small:
+// what is read here goes out to a whole room in one turn.
+const bufferSize = 16 << 10
+
+var drain = cli.Duration("drain", time.Second, "after a signal, give clients this `duration` to take what they are owed")
+
+type server struct {
+	loop     *eventloop.Loop
+	listener int
+	clients  map[int]*conn // by descriptor
+	buf      []byte        // what was just read, from whichever client
+	full     bool          // out of descriptors, and said so
+	leaving  bool
+	rooms    map[string]*room
+	queued   []*conn // those for whom something was said in this turn
+}
+
+// serve tells an event loop once what each descriptor is to wait for. The
+// loop sleeps until the kernel names those that are ready, and only these cost.
+func serve(ctx context.Context, listener int) error {
+	if err := socket.SetNonblock(listener); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	loop, err := eventloop.New()
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	s := &server{loop: loop, listener: listener, clients: map[int]*conn{}, buf: make([]byte, bufferSize),
+		rooms: map[string]*room{}}
+	if err := loop.Add(listener, s.accept, nil); err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, loop.Stop)
+	if err := loop.Run(); err != nil {
+		return err
+	}
+	return s.leave()
+}
+
+// leave closes the door, sends what is owed, and waits for the clients to leave.
+func (s *server) leave() error {
+	s.loop.Remove(s.listener)
+	s.loop.After(*drain, s.loop.Stop)
+	s.leaving = true
+	for _, c := range s.clients {
+		c.room = nil // nobody is told any more who leaves
+		s.settle(c, c.stop())
+	}
+	if len(s.clients) == 0 {
+		return nil
+	}
+	return s.loop.Run()
+}
+
+// turn is settle, and then what was said is delivered.
+func (s *server) turn(c *conn, err error) error {
+	s.settle(c, err)
+	s.deliver()
+	return nil
+}
+
+// settle comes after whatever was done for c: it ends c, or tells the loop what
+// c is to wait for now. Who is heard no more has left the room.
+func (s *server) settle(c *conn, err error) {
+	if c.end != nil {
+		s.part(c)
+	}
+	if err == nil {
+		err = s.loop.Want(c.fd, c.wantsRead(), c.wantsWrite())
+	}
+	if err != nil {
+		s.drop(c, err)
+	} else if c.lingering && c.timer == nil {
+		c.timer = s.loop.After(lingerTime, func() { s.drop(c, io.EOF) })
+	}
+}
+
+// accept lets in those who wait, but no crowd at a time: clients are waiting too.
+func (s *server) accept() error {
+	for range 64 {
+		fd, peer, err := socket.Accept(s.listener)
+		switch {
+		case err == nil:
+			s.welcome(fd, peer)
+		case err == unix.EAGAIN:
+			s.full = false
+			return nil
+		case outOfDescriptors(err):
+			if !s.full {
+				log.Printf("accept: %v: new clients have to wait", err)
+			}
+			s.full = true
+			s.pauseListener()
+			return nil
+		case listenerBroken(err):
+			return os.NewSyscallError("accept", err)
+		}
+	}
+	return nil
+}
+
+// pauseListener leaves the listener alone for a moment: it would be reported at
+// once, for ever.
+func (s *server) pauseListener() {
+	s.loop.Want(s.listener, false, false)
+	s.loop.After(100*time.Millisecond, func() { s.loop.Want(s.listener, true, false) })
+}
+
+// welcome makes a client of a new connection. Linux does not let it inherit
+// O_NONBLOCK from the listener.
+func (s *server) welcome(fd int, peer netip.AddrPort) {
+	c := &conn{fd: fd, peer: peer}
+	c.hear = func(payload []byte) { s.hear(c, payload) }
+	s.clients[fd] = c
+	if err := socket.SetNonblock(fd); err != nil {
+		s.drop(c, os.NewSyscallError("fcntl", err))
+		return
+	}
+	read := func() error { return s.turn(c, c.read(s.buf)) }
+	write := func() error { return s.turn(c, c.flush()) }
+	if err := s.loop.Add(fd, read, write); err != nil {
+		s.drop(c, err)
+		return
+	}
+	s.settle(c, nil)
+}
+
+// drop ends a client. Every way out leads through here.
+func (s *server) drop(c *conn, err error) {
+	if err != io.EOF && c.end == nil { // otherwise it has been told already
+		log.Printf("client %v: %v", c.peer, err)
+	}
+	delete(s.clients, c.fd)
+	s.part(c)
+	c.timer.Stop()
+	s.loop.Remove(c.fd)
+	if s.leaving && len(s.clients) == 0 {
+		s.loop.Stop()
+	}
+}
+
+// outOfDescriptors reports whether accept(2) failed for want of a descriptor or
+// of memory. The client stays in the kernel's queue: to try again at once would
+// fail at once, for ever.
+func outOfDescriptors(err error) bool {
+	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
+}
+
+// listenerBroken reports whether accept(2) can never succeed again. Every other
+// error, such as ECONNABORTED, is that of one client, who is gone.
+func listenerBroken(err error) bool {
+	return err == unix.EBADF || err == unix.EINVAL || err == unix.ENOTSOCK || err == unix.EOPNOTSUPP || err == unix.EFAULT
+}

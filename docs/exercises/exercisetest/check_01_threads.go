@@ -1,0 +1,76 @@
+package exercisetest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"example/tcpladder/shared/echotest"
+)
+
+var threads = Exercise{
+	Name:    "01-threads",
+	Rung:    "01-blocking",
+	Changed: []string{"server.go"},
+	Checks: append([]Check{
+		{Name: "three-at-once", Run: on(threeAtOnce),
+			Promise: "three clients who take their time are served at once",
+			Cause:   "accept waits until a client has been served to the end: serve it in a goroutine"},
+		{Name: "nothing-shared", Run: on(nothingShared),
+			Promise: "each client gets its own bytes, also when all send at once",
+			Cause:   "two goroutines use one buffer"},
+		// There are no turns: the kernel shares the time out between the threads.
+	}, without(echoChecks(echotest.Phase{Concurrent: true, Sleeps: true}), "turns-are-fair")...),
+}
+
+// threeAtOnce has three clients take turns, letter by letter. None leaves before
+// all are done.
+func threeAtOnce(s *server) error {
+	var slow [3]*client
+	for i := range slow {
+		c, err := s.dial()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		slow[i] = c
+	}
+	for _, letter := range "patience" {
+		for i, c := range slow {
+			if err := c.exchange(string(letter), string(letter)); err != nil {
+				return after(err, fmt.Sprintf("client %d of 3, with the others connected", i+1))
+			}
+		}
+	}
+	return nil
+}
+
+// nothingShared has eight clients send 2 MiB each, of one letter each: a letter of
+// somebody else's is seen at once.
+func nothingShared(s *server) error {
+	results := make(chan error)
+	const clients = 8
+	for i := range clients {
+		go func() { results <- monotone(s, byte('a'+i)) }()
+	}
+	var err error
+	for range clients {
+		err = errors.Join(err, <-results)
+	}
+	return err
+}
+
+func monotone(s *server, letter byte) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	block := string(bytes.Repeat([]byte{letter}, 32<<10))
+	for range 64 {
+		if err := c.exchange(block, block); err != nil {
+			return after(err, fmt.Sprintf("8 clients at once, each with a letter of its own, this one with %q", letter))
+		}
+	}
+	return nil
+}

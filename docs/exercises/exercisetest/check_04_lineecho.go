@@ -1,0 +1,365 @@
+package exercisetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"example/tcpladder/shared/echotest"
+)
+
+var lineEcho = Exercise{
+	Name:    "04-lineecho",
+	Rung:    "04-kqueue",
+	Changed: []string{"main.go", "server.go", "conn.go"},
+	Checks: append([]Check{
+		{Name: "lines", Run: on(echoesLines),
+			Promise: "lines come back until an empty one, which does not; then comes end of file",
+			Cause:   "the connection is not closed after the empty line"},
+		{Name: "request", Run: on(echoesRequest),
+			Promise: "an HTTP request comes back: its lines end in CR LF, and so does the empty one",
+			Cause:   "a line with nothing but CR LF is not taken for empty"},
+		{Name: "any-segmentation", Run: on(linesInPieces),
+			Promise: "it makes no difference how the bytes are spread over reads",
+			Cause:   "the beginning of a line is lost when its end has not come yet (bufio's ReadSlice and ReadBytes take it out of the buffer, also when they fail)"},
+		{Name: "no-cut-through", Run: on(noHalfLines),
+			Promise: "nothing of a line comes back before its newline is there",
+			Cause:   "what was read is echoed, whether it is a line or not"},
+		{Name: "half-close", Run: on(linesHalfClose),
+			Promise: "a client that half-closes gets its lines, nothing of one that has no newline, then end of file",
+			Cause:   "end of file is taken for 'close', or for the end of a line"},
+		{Name: "owed", Run: on(linesOwed),
+			Promise: "whoever reads late gets all lines before the empty one, although they did not fit into the kernel's buffers",
+			Cause:   "Write returns fewer than it was given (and bufio gives up), or the connection is closed while something is unsent"},
+		{Name: "input-behind", Run: on(linesInputBehind),
+			Promise: "bytes behind the empty line do not destroy what is owed",
+			Cause:   "close(2) with unread input sends RST, which destroys what was sent: shutdown the sending side, read and ignore for a while, then close"},
+		{Name: "longest-line", Run: on(longestLine),
+			Promise: "16384 bytes are a line, newline included; of a longer one nothing comes back, the lines before it do, then end of file",
+			Cause:   "lines are kept whole however long they are, or a full buffer that holds no newline waits for more for ever"},
+		{Name: "slow-reader", Run: on(lineSlowReader),
+			Promise: "clients that never read keep nobody waiting",
+			Cause:   "a write blocks, or the loop waits for one client"},
+		{Name: "linger-ends", Run: on(lineLingers),
+			Promise: "a client that stays after the empty line, silent or talking, is closed after a while",
+			Cause:   "what comes after the last line is ignored for ever"},
+		{Name: "reset", Run: on(lineReset),
+			Promise: "clients that reset harm nobody",
+			Cause:   "a client's error ends the loop"},
+		{Name: "idle-costs-nothing", Alone: true, Run: on(lineStill),
+			Promise: "idle clients, stuck clients and those in the middle of a line cost no CPU",
+			Cause:   "reading or writing is wanted of a descriptor for which it can not be done"},
+	}, echoChecks(echotest.Phase{Concurrent: true, Sleeps: true}, "bad-flag", "bad-address", "help")...),
+}
+
+// lines sends text, wants back what is owed, and the end of file.
+func (s *server) lines(text, owed string) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.exchange(text, owed); err != nil {
+		return err
+	}
+	return c.recvEOF()
+}
+
+func echoesLines(s *server) error {
+	if err := s.lines("one\ntwo\n\n", "one\ntwo\n"); err != nil {
+		return err
+	}
+	if err := s.lines("\n", ""); err != nil {
+		return err
+	}
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, line := range []string{"hello\n", " \n", "world\r\n", "\t \x00\xff\n"} {
+		if err := c.exchange(line, line); err != nil {
+			return err
+		}
+	}
+	if err := c.send("\n"); err != nil {
+		return err
+	}
+	return c.recvEOF()
+}
+
+func echoesRequest(s *server) error {
+	const request = "GET / HTTP/1.1\r\nHost: 127.0.0.1:9999\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n"
+	return s.lines(request+"\r\n", request)
+}
+
+// linesInPieces sends a few hundred KB in pieces of all sizes, while it reads.
+func linesInPieces(s *server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	random := rand.New(rand.NewPCG(1, 2))
+	text := manyLines(random, 300_000)
+	sent := make(chan error, 1)
+	go func() {
+		var err error
+		for rest := text + "\n"; err == nil && rest != ""; {
+			n := min(len(rest), 1+random.IntN(1<<random.IntN(14)))
+			err = c.send(rest[:n])
+			rest = rest[n:]
+		}
+		sent <- err
+	}()
+	if err := c.recv(text); err != nil {
+		c.Close() // lets the sender end
+		<-sent
+		return &echotest.Failure{Sent: fmt.Sprintf("%d lines, in pieces of all sizes", strings.Count(text, "\n")), Got: firstDifference(err)}
+	}
+	if err := <-sent; err != nil {
+		return err
+	}
+	return c.recvEOF()
+}
+
+// firstDifference keeps the line of a failure that says what came.
+func firstDifference(err error) string {
+	for line := range strings.Lines(err.Error()) {
+		if strings.HasPrefix(line, "came") {
+			return "other bytes, or too few: " + strings.TrimSpace(strings.TrimPrefix(line, "came"))
+		}
+	}
+	return err.Error()
+}
+
+// manyLines makes lines of 1 to some 10,000 bytes, mostly short ones.
+func manyLines(random *rand.Rand, size int) string {
+	var text strings.Builder
+	for i := 0; text.Len() < size; i++ {
+		fmt.Fprintf(&text, "%d%s\n", i, strings.Repeat("x", random.IntN(1<<random.IntN(14))))
+	}
+	return text.String()
+}
+
+func noHalfLines(s *server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.exchange("whole\nhal", "whole\n"); err != nil {
+		return err
+	}
+	if err := c.silent(100 * time.Millisecond); err != nil {
+		return err
+	}
+	return c.exchange("f\n", "half\n")
+}
+
+func linesHalfClose(s *server) error {
+	for _, text := range []string{"", "one\ntwo\n", "one\ntwo\nthr"} {
+		c, err := s.dial()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.send(text); err != nil {
+			return err
+		}
+		if err := c.CloseWrite(); err != nil {
+			return err
+		}
+		if err := c.recv(text[:strings.LastIndex(text, "\n")+1]); err != nil {
+			return err
+		}
+		if err := c.recvEOF(); err != nil {
+			return err
+		}
+		if log := s.stderr.excerpt(); log != "" && strings.HasSuffix(text, "\n") {
+			return &echotest.Failure{Sent: show(c.sent) + " and end of file", Want: "nothing in the log", Got: log, Cause: "Read does not say io.EOF"}
+		}
+	}
+	return nil
+}
+
+// endless is more than the buffers of any kernel hold, in bytes.
+const endless = 64 << 20
+
+// takesAll is what a server without a bound does.
+func takesAll() error {
+	return &echotest.Failure{Sent: fmt.Sprintf("%d MiB, without reading", endless>>20), Want: "a server that stops reading",
+		Got: "it takes them all", Cause: "the client is read although it has unsent bytes"}
+}
+
+// linesOwed sends without reading until nothing more is taken, the empty line
+// behind it, then reads: the empty line may only come through by then.
+func linesOwed(s *server) error {
+	c, err := s.dialWindow(64 << 10)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	block := strings.Repeat(strings.Repeat("x", 99)+"\n", 300)
+	took, err := c.overfeed([]byte(block), endless)
+	if err == nil && took >= endless {
+		err = takesAll()
+	}
+	if err != nil {
+		return err
+	}
+	text := strings.Repeat(block, int(took)/len(block)+1)
+	sent := make(chan error, 1)
+	go func() { sent <- c.send(text[took:] + "\n") }()
+	if err := c.recv(text); err != nil {
+		c.Close()
+		<-sent
+		return &echotest.Failure{Sent: fmt.Sprintf("%d bytes of lines before any was read", took), Got: firstDifference(err)}
+	}
+	if err := <-sent; err != nil {
+		return err
+	}
+	return c.recvEOF()
+}
+
+// linesInputBehind has the client send on behind the empty line, which no server
+// can know to be unread, and read only then.
+func linesInputBehind(s *server) error {
+	for range 20 {
+		c, err := s.dial()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		owed := strings.Repeat("line\n", 2000)
+		if err := c.send(owed + "\n" + strings.Repeat("behind\n", 20_000)); err != nil {
+			return err
+		}
+		// What comes in a moment's time is behind the server's first close, if it
+		// has made that already; an answer of RST is not yet seen here.
+		if err := c.send(strings.Repeat("still behind\n", 20_000)); err != nil {
+			return err
+		}
+		if err := c.recv(owed); err != nil {
+			return err
+		}
+		if err := c.recvEOF(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func longestLine(s *server) error {
+	longest := strings.Repeat("x", 16<<10-1) + "\n"
+	if err := s.lines("one\n"+longest+longest+"\n", "one\n"+longest+longest); err != nil {
+		return err
+	}
+	return s.lines("one\n"+strings.Repeat("x", 100_000), "one\n")
+}
+
+func lineSlowReader(s *server) error {
+	for range 3 {
+		c, err := s.dialWindow(64 << 10)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		took, err := c.overfeed([]byte(strings.Repeat("slow\n", 10_000)), endless)
+		if err == nil && took >= endless {
+			err = takesAll()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return after(echoesLines(s), "three clients that send and do not read, then another")
+}
+
+// lineLingers is generous: the server may wait some seconds.
+func lineLingers(s *server) error {
+	silent, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer silent.Close()
+	talking, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer talking.Close()
+	for _, c := range []*client{silent, talking} {
+		if err := c.exchange("hello\n\n", "hello\n"); err != nil {
+			return err
+		}
+		if err := c.recvEOF(); err != nil {
+			return err
+		}
+	}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		talking.SetWriteDeadline(deadline)
+		if _, err := talking.Write([]byte("and another thing\n")); err != nil {
+			return gone(silent)
+		}
+		<-time.After(time.Millisecond) // a beat: it talks on and on
+	}
+	return failf("a client that talks on is still listened to after %v", patience)
+}
+
+// gone wants that the server has closed c: that shows when it answers a byte with
+// a reset.
+func gone(c *client) error {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		c.SetWriteDeadline(deadline)
+		if _, err := c.Write([]byte{'x'}); err != nil {
+			return nil
+		}
+		<-time.After(10 * time.Millisecond) // the reset shows only at a later write
+	}
+	return failf("a client that says nothing is still there after %v", patience)
+}
+
+func lineReset(s *server) error {
+	for range 10 {
+		c, err := s.dial()
+		if err != nil {
+			return err
+		}
+		if err := c.exchange("hello\nwor", "hello\n"); err != nil {
+			return err
+		}
+		c.reset()
+		if c, err = s.dial(); err != nil {
+			return err
+		}
+		if err := c.send(strings.Repeat("unread\n", 50_000) + "\n"); err != nil {
+			return err
+		}
+		c.reset()
+	}
+	return after(echoesLines(s), "20 clients that reset")
+}
+
+// lineStill leaves one client stuck and fifty in the middle of a line.
+func lineStill(s *server) error {
+	stuck, err := s.dialWindow(64 << 10)
+	if err != nil {
+		return err
+	}
+	defer stuck.Close()
+	if _, err := stuck.overfeed([]byte(strings.Repeat("stuck\n", 10_000)), endless); err != nil {
+		return err
+	}
+	for range 50 {
+		c, err := s.dial()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.exchange("hello\nwor", "hello\n"); err != nil {
+			return err
+		}
+	}
+	return s.still()
+}

@@ -1,0 +1,443 @@
+package exercisetest
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/echotest"
+)
+
+var streaming = Exercise{
+	Name:    "04-streaming",
+	Rung:    "04-kqueue",
+	Changed: []string{"main.go", "server.go", "conn.go"},
+	Checks: append([]Check{
+		{Name: "welcome", Run: on(streamWelcome),
+			Promise: "ten clients are welcomed as #0 to #9, and a number that is free again is given again, the lowest first",
+			Cause:   "numbers are counted up, or a place is not freed when its client leaves"},
+		{Name: "eleventh", Run: on(streamEleventh),
+			Promise: "the eleventh client is told that there is no place, then gets end of file; \"connection refused.\" is printed; there is a place when one leaves",
+			Cause:   "the connection is closed in silence, left hanging, or closed with unread input, so that RST destroys what was sent"},
+		{Name: "lines", Run: on(streamLines),
+			Promise: "every line is printed as: client #0: hello",
+			Cause:   "one read is taken for one line"},
+		{Name: "long-line", Run: on(streamLongLine),
+			Promise: "a line of more than 4096 bytes is printed in pieces of that length",
+			Cause:   "a line is kept however long it is"},
+		{Name: "departures", Run: on(streamDepartures),
+			Promise: "a client that leaves, however it leaves, is reported: client #0 disconnected.",
+			Cause:   "the end of a client leads past the report, or its last line, which has no newline, is lost"},
+		{Name: "harmless", Run: on(streamHarmless),
+			Promise: "what a client sends can do nothing to the operator's terminal",
+			Cause:   "control characters are printed as they come"},
+		{Name: "operator", Run: on(streamOperator),
+			Promise: "what is typed goes to every client, and to those only who have a place",
+			Cause:   "the standard input is read elsewhere than on the loop, or the loop goes through the clients and stops at one"},
+		{Name: "operator-leaves", Alone: true, Run: on(streamNoOperator),
+			Promise: "at the end of the standard input the server goes on, and does not spin",
+			Cause:   "end of file makes a descriptor readable for ever: want nothing of it any more"},
+		{Name: "no-operator", Run: streamDevNull,
+			Promise: "with /dev/null or a file as standard input the clients are served all the same",
+			Cause:   "epoll(7) refuses files (EPERM), and the server ends for it"},
+		{Name: "slow-client", Run: on(streamSlow),
+			Promise: "a client that does not read what the operator types is disconnected in the end, and the others get every byte meanwhile",
+			Cause:   "a write blocks, unsent bytes are lost, or they have no bound"},
+		{Name: "stuck-operator", Run: ending(streamStuckOperator),
+			Promise: "a signal ends the server also while nobody reads its standard output",
+			Cause:   "the loop waits in a write to the standard output, and only the loop hears of the signal"},
+		{Name: "half-close", Run: on(streamHalfClose),
+			Promise: "a client that half-closes gets its welcome, then end of file",
+			Cause:   "the connection is closed before what is owed is sent"},
+		{Name: "idle-costs-nothing", Alone: true, Run: on(streamIdle),
+			Promise: "ten silent clients and a silent operator cost no CPU",
+			Cause:   "the standard input is polled, or a readiness is wanted that is of no use"},
+	}, echoChecks(echotest.Phase{Concurrent: true, Sleeps: true}, "bad-flag", "bad-address", "help")...),
+}
+
+// join connects n clients and wants them to get the numbers from first on.
+func (s *server) join(first, n int) (all []*client, leave func(), err error) {
+	leave = func() {
+		for _, c := range all {
+			c.Close()
+		}
+	}
+	for i := range n {
+		c, err := s.dial()
+		if err != nil {
+			return all, leave, err
+		}
+		all = append(all, c)
+		if err := c.recv(fmt.Sprintf("welcome! you are client #%d!\n", first+i)); err != nil {
+			return all, leave, after(err, fmt.Sprintf("client %d connects", first+i+1))
+		}
+	}
+	return all, leave, nil
+}
+
+func (s *server) typeIn(text string) error {
+	s.stdin.SetWriteDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(s.stdin, text); err != nil {
+		return &echotest.Failure{Sent: show([]byte(text)) + " on standard input", Want: "a server that reads it", Got: plain(err)}
+	}
+	return nil
+}
+
+func streamWelcome(s *server) error {
+	all, leave, err := s.join(0, 10)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	for _, number := range []int{7, 3} {
+		all[number].Close()
+		if err := s.stdout.expect(fmt.Sprintf("client #%d disconnected.", number)); err != nil {
+			return err
+		}
+	}
+	for _, number := range []int{3, 7} {
+		_, leave, err := s.join(number, 1)
+		defer leave()
+		if err != nil {
+			return after(err, "of ten clients #7 and #3 left")
+		}
+	}
+	return nil
+}
+
+func streamEleventh(s *server) error {
+	all, leave, err := s.join(0, 10)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	for i := range 20 {
+		c, err := s.dial()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if i%2 == 1 {
+			if err := c.send(strings.Repeat("is there a place?\n", 5000)); err != nil {
+				return after(err, "an eleventh client connects and talks at once")
+			}
+		}
+		if err := turnedDown(c); err != nil {
+			return after(err, "an eleventh client connects")
+		}
+	}
+	if err := s.stdout.expect("connection refused."); err != nil {
+		return err
+	}
+	all[4].Close()
+	if err := s.stdout.expect("client #4 disconnected."); err != nil {
+		return err
+	}
+	_, leave, err = s.join(4, 1)
+	defer leave()
+	return err
+}
+
+// turnedDown wants a line, whatever it says but welcome, and the end of file.
+func turnedDown(c *client) error {
+	c.SetReadDeadline(time.Now().Add(patience))
+	told, err := io.ReadAll(io.LimitReader(c, 1000))
+	if err == nil && strings.HasSuffix(string(told), "\n") && !strings.HasPrefix(string(told), "welcome") {
+		return nil
+	}
+	got := show(told)
+	if err != nil {
+		got += ", then " + plain(err)
+	}
+	return &echotest.Failure{Sent: show(c.sent), Want: "a line that says so, and end of file", Got: got}
+}
+
+func streamLines(s *server) error {
+	all, leave, err := s.join(0, 3)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		client    int
+		text      string
+		wantLines []string
+	}{
+		{0, "hello\n", []string{"client #0: hello"}},
+		{1, "one\ntwo\n\nthree\n", []string{"client #1: one", "client #1: two", "client #1: ", "client #1: three"}},
+		{2, "begun ", nil},
+		{0, "in between\r\n", []string{"client #0: in between"}},
+		{2, "and ended\nbeg", []string{"client #2: begun and ended"}},
+		{2, "un again\n", []string{"client #2: begun again"}},
+	} {
+		if err := all[step.client].send(step.text); err != nil {
+			return err
+		}
+		for _, line := range step.wantLines {
+			if err := s.stdout.expect(line); err != nil {
+				return after(err, fmt.Sprintf("client #%d sends %q", step.client, step.text))
+			}
+		}
+	}
+	return nil
+}
+
+func streamLongLine(s *server) error {
+	all, leave, err := s.join(0, 1)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	if err := all[0].send(strings.Repeat("x", 4096) + strings.Repeat("y", 4096) + "z\n"); err != nil {
+		return err
+	}
+	for _, piece := range []string{strings.Repeat("x", 4096), strings.Repeat("y", 4096), "z"} {
+		if err := s.stdout.expect("client #0: " + piece); err != nil {
+			return failf("of a line of 8193 bytes, no piece of %d times %q", len(piece), piece[:1])
+		}
+	}
+	return nil
+}
+
+func streamDepartures(s *server) error {
+	all, leave, err := s.join(0, 3)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	if err := all[1].send("last words"); err != nil {
+		return err
+	}
+	all[0].Close()
+	all[1].Close()
+	all[2].reset()
+	for _, line := range []string{"client #0 disconnected.", "client #1: last words", "client #1 disconnected.", "client #2 disconnected."} {
+		if err := s.stdout.expect(line); err != nil {
+			return after(err, "clients #0 and #1 close, #1 in the middle of a line, #2 resets")
+		}
+	}
+	_, leave, err = s.join(0, 3)
+	defer leave()
+	return err
+}
+
+func streamHarmless(s *server) error {
+	all, leave, err := s.join(0, 1)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	if err := all[0].send("\x1b[2J\x07\x9b2J caf\u00e9\tend\n"); err != nil {
+		return err
+	}
+	line, ok := s.stdout.wait(patience, func(line string) bool { return strings.HasSuffix(line, " caf\u00e9\tend") })
+	if !ok {
+		return failf("no line that ends in \"caf\u00e9\\tend\", but:\n%s", s.stdout.excerpt())
+	}
+	if strings.ContainsAny(line, "\x1b\x07") || strings.Contains(line, "\x9b2J") {
+		return failf("%q", line)
+	}
+	return nil
+}
+
+func streamOperator(s *server) error {
+	all, leave, err := s.join(0, 10)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	outside, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer outside.Close()
+	if err := turnedDown(outside); err != nil {
+		return err
+	}
+	for _, text := range []string{"good morning\n", "one\ntwo\n", strings.Repeat("a long story ", 1000) + "\n"} {
+		if err := s.typeIn(text); err != nil {
+			return err
+		}
+		for i, c := range all {
+			if err := c.recv(text); err != nil {
+				return after(err, fmt.Sprintf("%s typed; client #%d", show([]byte(text)), i))
+			}
+		}
+	}
+	all[5].reset()
+	if err := s.stdout.expect("client #5 disconnected."); err != nil {
+		return err
+	}
+	if err := s.typeIn("five has left\n"); err != nil {
+		return err
+	}
+	return all[9].recv("five has left\n")
+}
+
+func streamNoOperator(s *server) error {
+	all, leave, err := s.join(0, 2)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	s.stdin.Close()
+	if err := s.still(); err != nil {
+		return after(err, "the standard input ends")
+	}
+	if err := all[1].send("still there\n"); err != nil {
+		return err
+	}
+	if err := s.stdout.expect("client #1: still there"); err != nil {
+		return after(err, "the standard input ends")
+	}
+	_, leave, err = s.join(2, 8)
+	defer leave()
+	return after(err, "the standard input ends")
+}
+
+func streamDevNull(p *Program) error {
+	file, err := os.CreateTemp("", "operator")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	_, err = file.WriteString("typed before\n")
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		after(streamServesWith(p, null), "the standard input is /dev/null"),
+		after(streamServesWith(p, file), "the standard input is a file"))
+}
+
+func streamServesWith(p *Program, stdin *os.File) error {
+	r, err := p.spawnFrom(stdin, "-addr", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer r.kill()
+	s, err := r.ready()
+	if err == nil {
+		err = streamServes(s)
+	}
+	if err == nil {
+		err = s.stopBy(unix.SIGTERM)
+	}
+	return r.explain(err)
+}
+
+// streamServes leaves open whether the client hears what is in the file.
+func streamServes(s *server) error {
+	all, leave, err := s.join(0, 1)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	if err := all[0].send("hello\n"); err != nil {
+		return err
+	}
+	return s.stdout.expect("client #0: hello")
+}
+
+// streamSlow types as fast as client #1 reads. Client #0 reads nothing.
+func streamSlow(s *server) error {
+	slow, err := s.dialWindow(16 << 10)
+	if err != nil {
+		return err
+	}
+	defer slow.Close()
+	if err := slow.recv("welcome! you are client #0!\n"); err != nil {
+		return err
+	}
+	all, leave, err := s.join(1, 1)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	reader := bufio.NewReaderSize(all[0], 64<<10)
+	for i := range 4000 { // 32 MB: more than kernels buffer
+		line := fmt.Sprintf("%d %s\n", i, strings.Repeat("x", 8000))
+		if err := s.typeIn(line); err != nil {
+			return after(err, "client #0 does not read")
+		}
+		all[0].SetReadDeadline(time.Now().Add(patience))
+		if got, err := reader.ReadString('\n'); got != line {
+			return &echotest.Failure{Sent: fmt.Sprintf("%d KB typed; client #0 does not read", i*8), Want: "every line at client #1", Got: fmt.Sprintf("%s (%v)", show([]byte(got)), err)}
+		}
+		if list, _, _ := s.stdout.look(); len(list) > 1 {
+			return s.stdout.expect("client #0 disconnected.")
+		}
+	}
+	return after(s.stdout.expect("client #0 disconnected."), "32 MB typed, of which client #0 read nothing")
+}
+
+// streamStuckOperator does not take what is printed until the pipe is full. It can
+// not wait for the process in the usual way, which takes all that is printed.
+func streamStuckOperator(s *server) error {
+	all, leave, err := s.join(0, 1)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	s.stdout.mu.Lock()
+	took, err := all[0].overfeed([]byte(strings.Repeat("can you hear me?\n", 4000)), endless)
+	if err == nil {
+		err = s.cmd.Process.Signal(unix.SIGTERM)
+	}
+	gone := false
+	for deadline := time.Now().Add(promptly); err == nil && !gone && time.Now().Before(deadline); {
+		gone = errors.Is(s.cmd.Process.Signal(unix.Signal(0)), os.ErrProcessDone)
+		<-time.After(10 * time.Millisecond) // there is no event but that of the wait
+	}
+	s.stdout.mu.Unlock()
+	if err != nil || gone {
+		return err
+	}
+	return &echotest.Failure{Sent: fmt.Sprintf("%d bytes by a client, none of which was taken from the standard output, then SIGTERM", took),
+		Want: fmt.Sprintf("an end within %v", promptly), Got: "no end"}
+}
+
+func streamHalfClose(s *server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.send("hi\n"); err != nil {
+		return err
+	}
+	if err := c.CloseWrite(); err != nil {
+		return err
+	}
+	if err := c.recv("welcome! you are client #0!\n"); err != nil {
+		return err
+	}
+	if err := s.stdout.expect("client #0: hi"); err != nil {
+		return err
+	}
+	return c.recvEOF()
+}
+
+func streamIdle(s *server) error {
+	_, leave, err := s.join(0, 10)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	return s.still()
+}

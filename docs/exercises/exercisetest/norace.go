@@ -1,0 +1,5 @@
+//go:build !race
+
+package exercisetest
+
+const raceEnabled = false

@@ -1,0 +1,53 @@
+// Command main is a TCP server that answers what stands between ^ and $ with each
+// byte plus one.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/cli"
+	"example/tcpladder/shared/narrate"
+	"example/tcpladder/shared/socket"
+)
+
+var (
+	addr    = flag.String("addr", "127.0.0.1:9090", "listen on this `host:port`; port 0 lets the kernel choose")
+	verbose = flag.Bool("v", false, "tell every system call and its result on standard error")
+)
+
+func main() {
+	log.SetFlags(0)
+	acceptPort(os.Args)
+	cli.Parse()
+	if *verbose {
+		narrate.Start(os.Stderr)
+	}
+	listener, err := socket.Listen(*addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, _ := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	fmt.Printf("listening on %v (pid %d)\n", socket.Addr(listener), os.Getpid())
+	if err := serve(ctx, listener); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// acceptPort makes -addr of an only argument that is a port: it is what the test
+// script gives to a server.
+func acceptPort(args []string) {
+	if len(args) != 2 {
+		return
+	}
+	if _, err := strconv.ParseUint(args[1], 10, 16); err == nil {
+		args[1] = "-addr=127.0.0.1:" + args[1]
+	}
+}

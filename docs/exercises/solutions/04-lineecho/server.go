@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/04-kqueue/eventloop"
+	"example/tcpladder/shared/socket"
+)
+
+type server struct {
+	loop     *eventloop.Loop
+	listener int
+	clients  map[int]*conn // by descriptor
+	out      *bufio.Writer // gathers the lines of one turn, for whichever client
+	full     bool          // out of descriptors, and said so
+}
+
+// serve tells an event loop once what each descriptor is to wait for. The
+// loop sleeps until the kernel names those that are ready, and only these cost.
+func serve(ctx context.Context, listener int) error {
+	if err := socket.SetNonblock(listener); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	loop, err := eventloop.New()
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	s := &server{loop: loop, listener: listener, clients: map[int]*conn{}, out: bufio.NewWriter(nil)}
+	if err := loop.Add(listener, s.accept, nil); err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, loop.Stop)
+	if err := loop.Run(); err != nil {
+		return err
+	}
+	for _, c := range s.clients {
+		c.writable() // once: nobody is waited for
+	}
+	return nil
+}
+
+// settle comes after whatever was done for c: it ends c, or tells the loop what
+// c is to wait for now.
+func (s *server) settle(c *conn, err error) error {
+	if err == nil {
+		err = s.loop.Want(c.fd, c.wantsRead(), c.wantsWrite())
+	}
+	if err != nil {
+		s.drop(c, err)
+	} else if c.lingering && c.timer == nil {
+		c.timer = s.loop.After(lingerTime, func() { s.drop(c, io.EOF) })
+	}
+	return nil
+}
+
+// accept lets in those who wait, but no crowd at a time: clients are waiting too.
+func (s *server) accept() error {
+	for range 64 {
+		fd, peer, err := socket.Accept(s.listener)
+		switch {
+		case err == nil:
+			s.welcome(fd, peer)
+		case err == unix.EAGAIN:
+			s.full = false
+			return nil
+		case outOfDescriptors(err):
+			if !s.full {
+				log.Printf("accept: %v: new clients have to wait", err)
+			}
+			s.full = true
+			s.pauseListener()
+			return nil
+		case listenerBroken(err):
+			return os.NewSyscallError("accept", err)
+		}
+	}
+	return nil
+}
+
+// pauseListener leaves the listener alone for a moment: it would be reported at
+// once, for ever.
+func (s *server) pauseListener() {
+	s.loop.Want(s.listener, false, false)
+	s.loop.After(100*time.Millisecond, func() { s.loop.Want(s.listener, true, false) })
+}
+
+// welcome makes a client of a new connection. Linux does not let it inherit
+// O_NONBLOCK from the listener.
+func (s *server) welcome(fd int, peer netip.AddrPort) {
+	c := newConn(s.loop, fd, peer)
+	s.clients[fd] = c
+	if err := socket.SetNonblock(fd); err != nil {
+		s.drop(c, os.NewSyscallError("fcntl", err))
+		return
+	}
+	read := func() error { return s.settle(c, c.readable(s.out)) }
+	write := func() error { return s.settle(c, c.writable()) }
+	if err := s.loop.Add(fd, read, write); err != nil {
+		s.drop(c, err)
+	}
+}
+
+// drop ends a client. Every way out leads through here.
+func (s *server) drop(c *conn, err error) {
+	if err != io.EOF {
+		log.Printf("client %v: %v", c, err)
+	}
+	delete(s.clients, c.fd)
+	c.Close()
+}
+
+// outOfDescriptors reports whether accept(2) failed for want of a descriptor or
+// of memory. The client stays in the kernel's queue: to try again at once would
+// fail at once, for ever.
+func outOfDescriptors(err error) bool {
+	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
+}
+
+// listenerBroken reports whether accept(2) can never succeed again. Every other
+// error, such as ECONNABORTED, is that of one client, who is gone.
+func listenerBroken(err error) bool {
+	return err == unix.EBADF || err == unix.EINVAL || err == unix.ENOTSOCK || err == unix.EOPNOTSUPP || err == unix.EFAULT
+}

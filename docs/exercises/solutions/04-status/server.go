@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net/netip"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/04-kqueue/eventloop"
+	"example/tcpladder/shared/cli"
+	"example/tcpladder/shared/socket"
+)
+
+// bufferSize is the number of bytes read from one client at a time.
+const bufferSize = 64 << 10
+
+var (
+	status     = cli.Duration("status", 5*time.Second, "tell all clients how many they are whenever this `duration` has passed; 0s: never")
+	maxClients = 1000
+)
+
+func init() {
+	flag.Func("max-clients", "turn away whoever comes when this `number` of clients are served (default 1000)", func(v string) (err error) {
+		if maxClients, err = strconv.Atoi(v); err != nil || maxClients < 1 {
+			return errors.New("not a number from 1")
+		}
+		return nil
+	})
+}
+
+// farewell is how long a client that is turned away has to take the reason.
+const farewell = time.Second
+
+type server struct {
+	loop     *eventloop.Loop
+	listener int
+	clients  map[int]*conn // by descriptor
+	buf      []byte        // what was just read, from whichever client
+	full     bool          // out of descriptors, and said so
+	crowded  bool          // out of places, and said so
+}
+
+// serve tells an event loop once what each descriptor is to wait for. The
+// loop sleeps until the kernel names those that are ready, and only these cost.
+func serve(ctx context.Context, listener int) error {
+	if err := socket.SetNonblock(listener); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	loop, err := eventloop.New()
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	s := &server{loop: loop, listener: listener, clients: map[int]*conn{}, buf: make([]byte, bufferSize)}
+	if err := loop.Add(listener, s.accept, nil); err != nil {
+		return err
+	}
+	if *status > 0 {
+		loop.Every(*status, s.broadcast)
+	}
+	context.AfterFunc(ctx, loop.Stop)
+	if err := loop.Run(); err != nil {
+		return err
+	}
+	for _, c := range s.clients {
+		c.flush() // once: nobody is waited for
+	}
+	return nil
+}
+
+// broadcast tells every client how many they are. A client with unsent bytes is
+// left out: it has not taken what it was told before, and a line put behind them
+// at every beat would grow without end. So it holds at most one read and one
+// line, and no line is ever cut in two.
+func (s *server) broadcast() {
+	line := fmt.Appendf(nil, "Server status: %d active connections\n", len(s.clients))
+	for _, c := range s.clients {
+		if !c.wantsWrite() {
+			s.settle(c, c.write(line))
+		}
+	}
+}
+
+// settle comes after whatever was done for c: it ends c, or tells the loop what
+// c is to wait for now.
+func (s *server) settle(c *conn, err error) error {
+	if err == nil {
+		err = s.loop.Want(c.fd, c.wantsRead(), c.wantsWrite())
+	}
+	if err != nil {
+		s.drop(c, err)
+	}
+	return nil
+}
+
+// accept lets in those who wait, but no crowd at a time: clients are waiting too.
+func (s *server) accept() error {
+	for range 64 {
+		fd, peer, err := socket.Accept(s.listener)
+		switch {
+		case err == nil:
+			s.welcome(fd, peer)
+		case err == unix.EAGAIN:
+			s.full = false
+			return nil
+		case outOfDescriptors(err):
+			if !s.full {
+				log.Printf("accept: %v: new clients have to wait", err)
+			}
+			s.full = true
+			s.pauseListener()
+			return nil
+		case listenerBroken(err):
+			return os.NewSyscallError("accept", err)
+		}
+	}
+	return nil
+}
+
+// pauseListener leaves the listener alone for a moment: it would be reported at
+// once, for ever.
+func (s *server) pauseListener() {
+	s.loop.Want(s.listener, false, false)
+	s.loop.After(100*time.Millisecond, func() { s.loop.Want(s.listener, true, false) })
+}
+
+// welcome makes a client of a new connection. Linux does not let it inherit
+// O_NONBLOCK from the listener.
+func (s *server) welcome(fd int, peer netip.AddrPort) {
+	if len(s.clients) >= maxClients {
+		s.turnAway(fd, peer)
+		return
+	}
+	s.crowded = false
+	c := &conn{fd: fd, peer: peer}
+	s.clients[fd] = c
+	if err := socket.SetNonblock(fd); err != nil {
+		s.drop(c, os.NewSyscallError("fcntl", err))
+		return
+	}
+	read := func() error { return s.settle(c, c.read(s.buf)) }
+	write := func() error { return s.settle(c, c.flush()) }
+	if err := s.loop.Add(fd, read, write); err != nil {
+		s.drop(c, err)
+	}
+}
+
+// turnAway tells a connection why it can not stay, and closes it when it has
+// left or its time is over. Closed at once, with input that nobody has read, it
+// would be reset, and the reason could be lost on the way.
+func (s *server) turnAway(fd int, peer netip.AddrPort) {
+	if !s.crowded {
+		log.Printf("client %v: turned away: %d clients are served", peer, len(s.clients))
+	}
+	s.crowded = true
+	socket.SetNonblock(fd)
+	socket.WriteNow(fd, fmt.Appendf(nil, "Server full: %d active connections\n", len(s.clients)))
+	socket.ShutdownWrite(fd)
+	var timer *eventloop.Timer
+	leave := func() {
+		timer.Stop()
+		s.loop.Remove(fd)
+	}
+	ignore := func() error {
+		if n, err := socket.ReadNow(fd, s.buf); n == 0 && err != unix.EAGAIN {
+			leave()
+		}
+		return nil
+	}
+	if err := s.loop.Add(fd, ignore, nil); err != nil {
+		s.loop.Remove(fd)
+		return
+	}
+	timer = s.loop.After(farewell, leave)
+}
+
+// drop ends a client. Every way out leads through here.
+func (s *server) drop(c *conn, err error) {
+	if err != io.EOF {
+		log.Printf("client %v: %v", c.peer, err)
+	}
+	delete(s.clients, c.fd)
+	s.loop.Remove(c.fd)
+}
+
+// outOfDescriptors reports whether accept(2) failed for want of a descriptor or
+// of memory. The client stays in the kernel's queue: to try again at once would
+// fail at once, for ever.
+func outOfDescriptors(err error) bool {
+	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
+}
+
+// listenerBroken reports whether accept(2) can never succeed again. Every other
+// error, such as ECONNABORTED, is that of one client, who is gone.
+func listenerBroken(err error) bool {
+	return err == unix.EBADF || err == unix.EINVAL || err == unix.ENOTSOCK || err == unix.EOPNOTSUPP || err == unix.EFAULT
+}
