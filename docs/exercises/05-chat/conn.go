@@ -25,8 +25,8 @@ var (
 // To close a socket with unread input makes the kernel send a reset, and that
 // destroys what the client has not read yet (RFC 1122, 4.2.2.13). So a client
 // that has to go is told that nothing more will come, and then read and ignored
-// until it goes, but no longer than this.
-const lingerTime = 2 * time.Second
+// until it goes, but not for longer than this, nor for more bytes.
+const lingerTime, lingerBytes = 2 * time.Second, 16 << 20
 
 var errStopped = errors.New("the server stops")
 
@@ -43,13 +43,16 @@ type conn struct {
 	queued    bool                 // waits for server.deliver
 	end       error                // why it is heard no more; nil: it is
 	lingering bool                 // all is sent, what comes is ignored
+	ignored   int                  // bytes, so far
 	timer     *eventloop.Timer     // the end of lingering
 }
 
-func (c *conn) wantsRead() bool  { return c.lingering || c.end == nil }
+func (c *conn) wantsRead() bool {
+	return c.lingering && c.ignored < lingerBytes || c.end == nil
+}
 func (c *conn) wantsWrite() bool { return len(c.out) > 0 }
 
-// read reads once, so that a client who sends without end leaves the others
+// read reads once, so that a client who never stops sending leaves the others
 // their turn, and hears what is whole. The error is io.EOF when the client is
 // finished with.
 func (c *conn) read(buf []byte) error {
@@ -59,11 +62,10 @@ func (c *conn) read(buf []byte) error {
 		return nil
 	case err != nil:
 		return os.NewSyscallError("read", err)
-	case n == 0 && c.lingering:
-		return io.EOF
 	case n == 0:
 		return c.endOfInput()
 	case c.lingering:
+		c.ignored += n
 		return nil
 	}
 	c.in = append(c.in, buf[:n]...)
@@ -137,11 +139,13 @@ func (c *conn) stop() error {
 
 // next moves on a client that is ending, when all is sent.
 func (c *conn) next() error {
-	if c.end == nil || len(c.out) > 0 || c.lingering {
+	switch {
+	case c.end == nil || len(c.out) > 0:
 		return nil
-	}
-	if c.end == io.EOF {
+	case c.end == io.EOF:
 		return io.EOF
+	case c.lingering:
+		return nil
 	}
 	c.lingering = true
 	return os.NewSyscallError("shutdown", socket.ShutdownWrite(c.fd))
