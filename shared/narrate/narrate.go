@@ -9,9 +9,8 @@
 // The number in brackets is the call's first argument: for most calls a
 // descriptor, for select(2) the highest descriptor plus one.
 //
-// Repetition is folded. As long as every call ends as it did the last time,
-// nothing is printed; the counts follow when some call ends differently, and
-// once a second.
+// Repetition is folded. A call that ends as it did the last time is counted, not
+// printed; the count follows when that call ends differently, and once a second.
 package narrate
 
 import (
@@ -124,9 +123,8 @@ type folder struct {
 	order []call // the known calls, in the order in which they were first told
 }
 
-// tell prints text unless c ended in the same way the last time. A different
-// end is an event: first come the counts, then the text, and after it the
-// cycle of calls is told once more from the start.
+// tell prints text unless c ended in the same way the last time. Before it come
+// the calls that were folded just once: these are no cycle but led up to it.
 func (f *folder) tell(c call, text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -135,12 +133,18 @@ func (f *folder) tell(c call, text string) {
 		l.folded++
 		return
 	}
-	if l != nil {
-		f.unfold()
-		f.known, f.order = map[call]*line{}, f.order[:0]
+	if l == nil {
+		l = &line{}
+		f.known[c] = l
+		f.order = append(f.order, c)
 	}
-	f.known[c] = &line{text: text}
-	f.order = append(f.order, c)
+	for _, other := range f.order {
+		if f.known[other].folded == 1 {
+			f.unfold(f.known[other])
+		}
+	}
+	f.unfold(l)
+	l.text = text
 	fmt.Fprintln(f.out, text)
 }
 
@@ -151,26 +155,24 @@ func (f *folder) tick() {
 	defer f.mu.Unlock()
 	var busy []call
 	for _, c := range f.order {
-		if f.known[c].folded > 0 {
-			busy = append(busy, c)
-		} else {
+		if f.known[c].folded == 0 {
 			delete(f.known, c)
+			continue
 		}
+		f.unfold(f.known[c])
+		busy = append(busy, c)
 	}
 	f.order = busy
-	f.unfold()
 }
 
-// unfold prints the lines that were folded, with their counts.
-func (f *folder) unfold() {
-	for _, c := range f.order {
-		switch l := f.known[c]; l.folded {
-		case 0:
-		case 1:
-			fmt.Fprintln(f.out, l.text)
-		default:
-			fmt.Fprintf(f.out, "%s  [%d times]\n", l.text, l.folded)
-		}
-		f.known[c].folded = 0
+// unfold prints l with its count, if it was folded.
+func (f *folder) unfold(l *line) {
+	switch l.folded {
+	case 0:
+	case 1:
+		fmt.Fprintln(f.out, l.text)
+	default:
+		fmt.Fprintf(f.out, "%s  [%d times]\n", l.text, l.folded)
 	}
+	l.folded = 0
 }

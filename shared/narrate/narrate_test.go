@@ -72,11 +72,32 @@ read(7) = EAGAIN  nothing there yet  [999 times]
 read(8) = EAGAIN  nothing there yet  [999 times]
 `)
 	cycle(2)
-	Call("read", 8, 1, nil, `"x"`) // an event: the counts come before it
-	check(t, out, `accept(3) = EAGAIN  nobody is waiting  [2 times]
-read(7) = EAGAIN  nothing there yet  [2 times]
-read(8) = EAGAIN  nothing there yet  [2 times]
+	Call("read", 8, 1, nil, `"x"`) // an event: its own count comes before it
+	cycle(5)
+	check(t, out, `read(8) = EAGAIN  nothing there yet  [2 times]
 read(8) = 1  "x"
+read(8) = EAGAIN  nothing there yet
+`)
+	story.tick()
+	check(t, out, `accept(3) = EAGAIN  nobody is waiting  [7 times]
+read(7) = EAGAIN  nothing there yet  [7 times]
+read(8) = EAGAIN  nothing there yet  [4 times]
+`)
+}
+
+func TestWhatLedToAnEventComesBeforeIt(t *testing.T) {
+	out := tell(t)
+	for _, word := range []string{`"one"`, `"two"`} {
+		Ready("select", 9, 1, nil)
+		Call("read", 8, 3, nil, word)
+		Call("write", 8, 3, nil, word)
+	}
+	check(t, out, `select(9) = 1 ready
+read(8) = 3  "one"
+write(8) = 3  "one"
+select(9) = 1 ready
+read(8) = 3  "two"
+write(8) = 3  "two"
 `)
 }
 

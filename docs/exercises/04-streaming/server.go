@@ -128,6 +128,9 @@ func (s *server) drop(c *conn, err error) {
 	s.vacate(c)
 	c.timer.Stop()
 	delete(s.clients, c.fd)
+	if s.full { // there is a place now: do not wait for the timer
+		s.loop.Want(s.listener, true, false)
+	}
 	s.loop.Remove(c.fd)
 }
 

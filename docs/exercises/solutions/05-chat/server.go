@@ -149,6 +149,9 @@ func (s *server) drop(c *conn, err error) {
 		log.Printf("client %v: %v", c.peer, err)
 	}
 	delete(s.clients, c.fd)
+	if s.full { // there is a place now: do not wait for the timer
+		s.loop.Want(s.listener, true, false)
+	}
 	s.part(c)
 	c.timer.Stop()
 	s.loop.Remove(c.fd)
