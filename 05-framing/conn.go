@@ -69,7 +69,9 @@ func (c *conn) read(buf []byte) error {
 	case n == 0:
 		return c.endOfInput()
 	case c.lingering:
-		c.ignored += int32(n)
+		if c.end != errStopped { // a stop has a limit of its own
+			c.ignored += int32(n)
+		}
 		return nil
 	case len(c.in) > 0:
 		return c.answer(append(c.in, buf[:n]...), false)

@@ -16,7 +16,7 @@ import (
 )
 
 // bufferSize is the number of bytes read from one client at a time.
-const bufferSize = 256 << 10
+const bufferSize = 256 << 10 // less with a small write buffer: a turn must not take too many writes
 
 var drain = cli.Duration("drain", time.Second, "after a signal, give clients this `duration` to take what they are owed")
 
@@ -40,7 +40,7 @@ func serve(ctx context.Context, listener int) error {
 		return err
 	}
 	defer loop.Close()
-	s := &server{loop: loop, listener: listener, clients: map[int]*conn{}, buf: make([]byte, bufferSize)}
+	s := &server{loop: loop, listener: listener, clients: map[int]*conn{}, buf: make([]byte, min(bufferSize, max(*writeBuffer, 4096)))}
 	if err := loop.Add(listener, s.accept, nil); err != nil {
 		return err
 	}
@@ -132,11 +132,7 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	}
 	read := func() error { return s.settle(c, c.read(s.buf)) }
 	write := func() error { return s.settle(c, c.flush()) }
-	if err := s.loop.Add(fd, read, write); err != nil {
-		s.drop(c, err)
-		return
-	}
-	s.settle(c, nil)
+	s.settle(c, s.loop.Add(fd, read, write))
 }
 
 // drop ends a client. Every way out leads through here.

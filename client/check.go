@@ -44,10 +44,12 @@ func findRung(name string) (rung, error) {
 	return rungs[i], nil
 }
 
-const checkUsage = `usage: client check [flags] [rung...]
+const checkUsage = `usage: go run ./client check [flags] [rung...]
 
-Builds and starts each rung (01 02 03 04 05; none named: all five) and checks
-its promises: a tick or a cross for each, and a count at the end.
+Builds and starts each rung named (01 02 03 04 05; none named: all five) and
+checks its promises: a tick or a cross for each, and a count at the end.
+
+  go run ./client check 03
 
 With -addr it checks the server that listens there, whatever it is written in,
 as far as that can be done from outside. Name the rung whose promises it is to
@@ -56,7 +58,7 @@ and that many bytes) and 04 for one that echoes bytes.
 
 With -exercise it builds and checks what you wrote in docs/exercises.
 
-Exit status: 0 all passed, 1 something failed, 2 wrong usage.
+Exit status: 0 if all passed; 1 if something failed; 2 for a wrong command line.
 
 `
 
@@ -73,6 +75,9 @@ func check(args []string) int {
 		fmt.Print(checkUsage)
 		flagList(os.Stdout, flags)
 		return 0
+	}
+	if err != nil {
+		err = fmt.Errorf("%w (-h lists the flags)", err)
 	}
 	match, reErr := regexp.Compile(*only)
 	chosen, rungErr := choose(names, *addr)
@@ -212,11 +217,7 @@ func (e *examination) running(chosen []rung, addr string) error {
 func speaksFrames(addr string) (bool, error) {
 	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
-		var errno unix.Errno
-		if errors.As(err, &errno) {
-			err = fmt.Errorf("connect %s: %w", addr, errno)
-		}
-		return false, err
+		return false, fmt.Errorf("connect %s: %w", addr, plain(err))
 	}
 	defer c.Close()
 	message, got := []byte("\x00\x00\x00\x05hello"), make([]byte, 9)

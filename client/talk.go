@@ -92,7 +92,7 @@ func dialHint(err error, raw bool) string {
 	if raw {
 		folder = "04-kqueue"
 	}
-	return fmt.Sprintf(" (is a rung running? cd %s && go run .)", folder)
+	return fmt.Sprintf(" (is a rung running? go run ./%s)", folder)
 }
 
 // converse sends and receives at once, until the server closes the connection.

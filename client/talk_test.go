@@ -209,7 +209,7 @@ func talkOperator(t *testing.T, client string) {
 	nobody := listener.Addr().String()
 	listener.Close()
 
-	refused := "talk: dial %s: connection refused (is a rung running? cd %s && go run .)\n"
+	refused := "talk: dial %s: connection refused (is a rung running? go run ./%s)\n"
 	wantOutcome(t, runTalk(t, client, nil, "-addr", nobody), "", fmt.Sprintf(refused, nobody, "05-framing"), 1)
 	wantOutcome(t, runTalk(t, client, nil, "-raw", "-addr", nobody), "", fmt.Sprintf(refused, nobody, "04-kqueue"), 1)
 	wantOutcome(t, runTalk(t, client, nil, "-addr", "nowhere"), "", "talk: dial nowhere: address nowhere: missing port in address\n", 1)

@@ -144,6 +144,9 @@ func (o *options) do(chosen []wall) error {
 		err = o.measure(chosen)
 	}
 	if err == nil {
+		err = o.glance()
+	}
+	if err == nil {
 		fmt.Printf("\ndata and plots are in %s\n", o.out)
 	}
 	return err

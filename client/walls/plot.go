@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"image/color"
+	"math"
 	"os"
 	"strings"
 
@@ -24,6 +25,7 @@ var (
 	faint = color.RGBA{0xdd, 0xdd, 0xd8, 0xff}
 	shade = color.RGBA{0xee, 0xee, 0xe9, 0xff}
 	grey  = color.RGBA{0xb8, 0xb8, 0xb2, 0xff}
+	soft  = color.RGBA{0x5f, 0x65, 0x6b, 0xff} // letters that stand back
 )
 
 // tints tells the servers apart, in all plots; also for those who do not see
@@ -43,19 +45,34 @@ func pale(c color.RGBA) color.RGBA {
 	return color.RGBA{mix(c.R, paper.R), mix(c.G, paper.G), mix(c.B, paper.B), 0xff}
 }
 
+// deep returns a colour in which thin letters can be read on paper.
+func deep(c color.RGBA) color.RGBA {
+	mix := func(a, b uint8) uint8 { return uint8((2*int(a) + int(b)) / 3) }
+	return color.RGBA{mix(c.R, ink.R), mix(c.G, ink.G), mix(c.B, ink.B), 0xff}
+}
+
 // labels names the servers where there is room.
 var labels = map[string]string{
 	"01": "01 blocking", "02": "02 nonblocking", "03": "03 select", "04": "04 kqueue/epoll", "05": "05 framing", "net": "package net",
 }
 
 // A picture is one or more plots, one below the other, with a title above and
-// the machine below them.
+// the machine below them. What a plot has on its y axis stands above it.
 type picture struct {
 	plots  []*plot.Plot
 	height vg.Length // of all
 }
 
 const pictureWidth = 8 * vg.Inch
+
+const (
+	bold = 3 // font.WeightBold of golang.org/x/image
+	// middle aligns the letters themselves; text.YCenter aligns the line, with the
+	// room below it, and sets them too low.
+	middle = -0.4
+	// tickMiddle is the same where gonum adds that room by itself.
+	tickMiddle = -0.58
+)
 
 func letters(size float64) text.Style {
 	return text.Style{
@@ -73,6 +90,7 @@ func newPlot(x, y string) *plot.Plot {
 		axis.Label.TextStyle.Font, axis.Label.TextStyle.Color = letters(10).Font, ink
 		axis.Tick.Label.Font, axis.Tick.Label.Color = letters(9).Font, ink
 	}
+	p.Y.Tick.Label.YAlign = tickMiddle
 	p.Legend.TextStyle.Font, p.Legend.TextStyle.Color = letters(9).Font, ink
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.Padding = vg.Points(2)
@@ -104,23 +122,36 @@ func line(p *plot.Plot, server string, points plotter.XYs, dots bool) {
 
 // save writes the picture as SVG.
 func (pic picture) save(path, title, machine string) error {
-	const top, bottom, side = 40, 26, 14
+	const top, bottom, side, head = 40, 26, 14, 16
 	svg := vgsvg.New(pictureWidth, pic.height)
 	c := draw.New(svg)
 	c.FillPolygon(paper, []vg.Point{{X: 0, Y: 0}, {X: c.Max.X, Y: 0}, c.Max, {X: 0, Y: c.Max.Y}})
 	c.FillText(letters(13), vg.Point{X: side, Y: c.Max.Y - 22}, title)
 	small := letters(7.5)
-	small.Color = color.RGBA{0x6a, 0x6f, 0x75, 0xff}
+	small.Color = soft
 	c.FillText(small, vg.Point{X: side, Y: 9}, machine)
-	inner := draw.Crop(c, side, -side, bottom, -top)
+	// gonum keeps room for a label at the arithmetic middle of the y axis. On a
+	// logarithmic one that is near the end, and leaves a hole: so it gets none.
 	var rows [][]*plot.Plot
+	var heads []string
 	for _, p := range pic.plots {
+		heads, p.Y.Label.Text = append(heads, p.Y.Label.Text), ""
 		rows = append(rows, []*plot.Plot{p})
 	}
 	tiles := draw.Tiles{Rows: len(rows), Cols: 1, PadY: 12}
+	if heads[0] != "" {
+		tiles.PadTop, tiles.PadY = head, tiles.PadY+head
+	}
+	inner := draw.Crop(c, side, -side, bottom, -top)
 	for i, canvas := range plot.Align(rows, tiles, inner) {
 		rows[i][0].Draw(canvas[0])
+		c.FillText(letters(10), vg.Point{X: side, Y: rows[i][0].DataCanvas(canvas[0]).Max.Y + 8}, heads[i])
 	}
+	return writeSVG(svg, path)
+}
+
+// writeSVG writes what was drawn.
+func writeSVG(svg *vgsvg.Canvas, path string) error {
 	var b bytes.Buffer
 	if _, err := svg.WriteTo(&b); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -147,8 +178,10 @@ func (b boxes) Plot(c draw.Canvas, p *plot.Plot) {
 		x0, x1, y0, y1 := x(r.x0), x(r.x1), y(r.y0), y(r.y1)
 		c.FillPolygon(r.color, []vg.Point{{X: x0, Y: y0}, {X: x1, Y: y0}, {X: x1, Y: y1}, {X: x0, Y: y1}})
 		style := letters(8)
-		style.Color = color.White
-		style.XAlign, style.YAlign = text.XCenter, text.YCenter
+		style.XAlign, style.YAlign = text.XCenter, middle
+		if r.color != faint {
+			style.Color = color.White
+		}
 		if style.Width(r.words)+4 < x1-x0 {
 			c.FillText(style, vg.Point{X: (x0 + x1) / 2, Y: (y0 + y1) / 2}, r.words)
 		}
@@ -175,17 +208,17 @@ func (b band) Plot(c draw.Canvas, p *plot.Plot) {
 	c.FillPolygon(shade, []vg.Point{low, {X: high.X, Y: low.Y}, high, {X: low.X, Y: high.Y}})
 }
 
-// words writes texts to the right of points of a plot.
-func words(p *plot.Plot, at plotter.XYs, list []string) {
+// beside writes texts to the right of points of a plot.
+func beside(p *plot.Plot, at plotter.XYs, list []string) {
 	l, err := plotter.NewLabels(plotter.XYLabels{XYs: at, Labels: list})
 	if err != nil {
 		return // as many texts as points: cannot be
 	}
 	for i := range l.TextStyle {
 		l.TextStyle[i] = letters(9)
-		l.TextStyle[i].YAlign = text.YCenter
+		l.TextStyle[i].YAlign = middle
 	}
-	l.Offset.X = vg.Points(4)
+	l.Offset.X = vg.Points(5)
 	p.Add(l)
 }
 
@@ -198,6 +231,25 @@ func nameAxis(a *plot.Axis, at []float64, list []string) {
 	}
 	a.Tick.Marker = ticks
 	a.Tick.Length = 0
+}
+
+// steps are the ticks of an even axis, of 1, 2 or 5 and zeros.
+type steps struct{}
+
+// Ticks implements plot.Ticker.
+func (steps) Ticks(low, high float64) (ticks []plot.Tick) {
+	step := math.Pow(10, math.Ceil(math.Log10(high-low)))
+	for i := 0; ; i++ {
+		finer := step / []float64{2, 2.5, 2}[i%3] // 10, 5, 2, 1
+		if (high-low)/finer > 8 {
+			break
+		}
+		step = finer
+	}
+	for v := math.Ceil(low/step) * step; v <= high*1.001; v += step {
+		ticks = append(ticks, plot.Tick{Value: v, Label: fmt.Sprintf("%.4g", v)})
+	}
+	return ticks
 }
 
 // decades are the ticks of a logarithmic axis, in plain numbers.

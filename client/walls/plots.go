@@ -19,7 +19,7 @@ func plotTurns(t *table) picture {
 	for _, server := range t.distinct("server") {
 		for _, client := range threeNames {
 			connected, first, left := served(t, server, client)
-			all = append(all, box{connected, first, y - 0.38, y + 0.38, grey, "waiting"},
+			all = append(all, box{connected, first, y - 0.38, y + 0.38, faint, "waiting"},
 				box{first, left, y - 0.38, y + 0.38, tints[server], "served"})
 			at, who = append(at, y), append(who, server+" client "+client)
 			y--
@@ -27,7 +27,7 @@ func plotTurns(t *table) picture {
 		y -= 0.6
 	}
 	p.Add(all)
-	p.X.Min = 0
+	p.X.Min, p.X.Tick.Marker = 0, steps{}
 	nameAxis(&p.Y, at, who)
 	return picture{[]*plot.Plot{p}, 5 * vg.Inch}
 }
@@ -47,7 +47,7 @@ func plotBurning(t *table) picture {
 		calls = append(calls, fmt.Sprintf("%.2f %%, %s", cpu, callsWords(t, i)))
 	}
 	p.Add(all)
-	words(p, ends, calls)
+	beside(p, ends, calls)
 	p.X.Min, p.X.Max = 0, 130 // room for the words
 	nameAxis(&p.X, []float64{0, 25, 50, 75, 100}, []string{"0", "25", "50", "75", "100"})
 	nameAxis(&p.Y, at, who)
@@ -65,6 +65,10 @@ func plotIdle(t *table) picture {
 		grid(p)
 		for _, server := range t.distinct("server") {
 			line(p, server, curve(t.where("server", server), "idle", c.column, 1), true)
+		}
+		if three := t.where("server", "03"); ends(t, "03") {
+			last := curve(three, "idle", c.column, 1)[len(three.rows)-1:]
+			beside(p, last, []string{"FD_SETSIZE: no more fit"})
 		}
 		p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
 		p.X.Tick.Marker, p.Y.Tick.Marker = decades{}, decades{}
@@ -120,33 +124,38 @@ func plotBoundaries(t *table) picture {
 }
 
 // plotUnread draws memory, CPU and latency over time, and shades the time in which
-// the client sends.
+// the client sends. A sample stands for a tenth of a second, even if the machine
+// was late, so that the servers can be compared.
 func plotUnread(t *table) picture {
-	panels := []struct {
-		column, label string
-		log           bool
-	}{{"rss_mib", "memory, MiB", false}, {"cpu_percent", "CPU, %", false}, {"p50_us", "other's latency, µs", true}}
+	end := 0.0
+	for _, server := range t.distinct("server") {
+		end = max(end, float64(len(t.where("server", server).rows))*tick.Seconds())
+	}
 	var plots []*plot.Plot
-	for i, c := range panels {
-		p := newPlot("", c.label)
+	for i, c := range unreadPanels {
+		p := newPlot("", c.what+", "+c.unit)
 		grid(p)
-		end := longest(t)
 		p.Add(band{end / 4, end * 3 / 4})
 		for _, server := range t.distinct("server") {
-			line(p, server, curve(t.where("server", server), "ms", c.column, 0), false)
+			var points plotter.XYs
+			for n, v := range c.values(t, server) {
+				points = append(points, plotter.XY{X: float64(n+1) * tick.Seconds(), Y: v})
+			}
+			line(p, server, points, false)
 		}
+		p.X.Min, p.X.Max, p.X.Tick.Marker = 0, end, steps{}
 		if c.log {
 			p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades{}
 			p.Y.Min, p.Y.Max = 10, max(p.Y.Max, 1000)
 		} else {
-			p.Y.Min, p.Y.Max = 0, p.Y.Max*1.1
+			p.Y.Min, p.Y.Max, p.Y.Tick.Marker = 0, p.Y.Max*1.1, steps{}
 		}
-		if i < len(panels)-1 {
-			p.X.Tick.Label.Color = paper
+		if i == len(unreadPanels)-1 {
+			p.X.Label.Text = "seconds; where it is grey, one client sends and never reads"
+		}
+		if i == 0 {
+			p.Y.Max *= 1.6 // room for the legend
 		} else {
-			p.X.Label.Text = "milliseconds; where it is grey, one client sends and never reads"
-		}
-		if i > 0 {
 			p.Legend = plot.NewLegend()
 		}
 		plots = append(plots, p)
@@ -158,7 +167,7 @@ func plotUnread(t *table) picture {
 func plotThroughput(t *table) picture {
 	var plots []*plot.Plot
 	for _, cell := range cells {
-		p := newPlot(cellWords(cell), "")
+		p := newPlot("", cellWords(cell))
 		var all boxes
 		var at []float64
 		var who, rates []string
@@ -170,7 +179,7 @@ func plotThroughput(t *table) picture {
 			at, who, rates = append(at, y), append(who, labels[server]), append(rates, si(v)+"/s")
 		}
 		p.Add(all)
-		words(p, ends, rates)
+		beside(p, ends, rates)
 		p.X.Min, p.X.Max = 0, p.X.Max*1.1
 		nameAxis(&p.X, nil, nil)
 		nameAxis(&p.Y, at, who)

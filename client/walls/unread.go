@@ -174,16 +174,51 @@ func (f *flooder) total() int64 {
 	return f.sent
 }
 
+// An unreadPanel is one of the things to look at.
+type unreadPanel struct {
+	column, what, unit string
+	calm, log          bool
+}
+
+// Memory is shown as it is: a peak would count. The rest has the noise of the machine in it.
+var unreadPanels = []unreadPanel{
+	{"rss_mib", "memory", "MiB", false, false},
+	{"cpu_percent", "CPU, median of half a second", "%", true, false},
+	{"p50_us", "the other client's latency, median of half a second", "µs", true, true},
+}
+
+// values returns what a panel shows of a server.
+func (c unreadPanel) values(t *table, server string) []float64 {
+	values := t.where("server", server).numbers(c.column)
+	if c.calm {
+		return running(values, 5)
+	}
+	return values
+}
+
+// running returns for each value the median of the n around it (at the ends, of the
+// n nearest to the end), so that a few bad moments of a machine with other work do
+// not hide what lasts.
+func running(values []float64, n int) (calm []float64) {
+	n = min(n, len(values))
+	for i := range values {
+		from := min(max(i-n/2, 0), len(values)-n)
+		calm = append(calm, median(values[from:from+n]))
+	}
+	return calm
+}
+
 // showUnread draws a row of blocks for each server: memory, CPU, latency.
 func showUnread(w io.Writer, t *table) {
 	fmt.Fprintln(w, "Each block is a tenth of a second; the client sends in the middle half of the time.")
-	for _, c := range []struct{ column, what, unit string }{
-		{"rss_mib", "memory", "MiB"}, {"cpu_percent", "CPU", "%"}, {"p50_us", "latency", "µs"},
-	} {
-		full := slices.Max(t.numbers(c.column))
+	for _, c := range unreadPanels {
+		full := 0.0
+		for _, server := range t.distinct("server") {
+			full = max(full, slices.Max(c.values(t, server)))
+		}
 		fmt.Fprintf(w, "\n%s (the highest block is %s %s)\n", c.what, si(full), c.unit)
 		for _, server := range t.distinct("server") {
-			values := t.where("server", server).numbers(c.column)
+			values := c.values(t, server)
 			fmt.Fprintf(w, "%-3s %s  at most %s %s, at the end %s\n", server, sparks(values, full), si(slices.Max(values)), c.unit, si(values[len(values)-1]))
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -201,9 +202,69 @@ func TestCourse(t *testing.T) {
 		if !strings.Contains(string(page), "<!-- measured: "+w.name+" -->\n") {
 			t.Errorf("docs/walls.md has no block for %s", w.name)
 		}
-		fresh, _ := os.ReadFile(filepath.Join(out, "img", w.name+".svg"))
-		if old, _ := os.ReadFile(filepath.Join(docs, "img", w.name+".svg")); string(old) != string(fresh) {
-			t.Errorf("docs/img/%s.svg is not drawn from docs/data: go run ./client/walls -plot", w.name)
+	}
+	for _, name := range append(names(), glanceName) {
+		if !strings.Contains(string(page), "(img/"+name+".svg)") {
+			t.Errorf("docs/walls.md does not show %s.svg", name)
+		}
+		fresh, err := os.ReadFile(filepath.Join(out, "img", name+".svg"))
+		if err != nil {
+			t.Error(err)
+		}
+		if old, _ := os.ReadFile(filepath.Join(docs, "img", name+".svg")); string(old) != string(fresh) {
+			t.Errorf("docs/img/%s.svg is not drawn from docs/data: go run ./client/walls -plot", name)
+		}
+	}
+}
+
+// With one wall alone there is no picture of all, and that is no failure.
+func TestGlanceNeedsAll(t *testing.T) {
+	out := t.TempDir()
+	o := options{out: out}
+	if err := os.MkdirAll(filepath.Join(out, "data"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	data := newTable(burning.columns...)
+	data.add("02", 81.0, 400000.0, "perf")
+	if err := o.keep(burning, data); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.glance(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(out, "img", glanceName+".svg")); err == nil {
+		t.Error("drawn without data")
+	}
+}
+
+// The line of bytes goes from end to end, and bends only between messages.
+func TestWarp(t *testing.T) {
+	place := warp([]float64{16, 81}, 500)
+	for byte, want := range map[float64]float64{0: 0, 8: 100, 16: 200, 97: 500} {
+		if got := float64(place(byte)); math.Abs(got-want) > 1e-9 {
+			t.Errorf("byte %v is at %v, want %v", byte, got, want)
+		}
+	}
+}
+
+func TestRunning(t *testing.T) {
+	got := running([]float64{9, 1, 2, 100, 3, 4, 5}, 3)
+	if want := []float64{2, 2, 2, 3, 4, 4, 4}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := running([]float64{1, 3}, 5); !slices.Equal(got, []float64{2, 2}) {
+		t.Errorf("fewer than n: %v", got)
+	}
+}
+
+func TestSteps(t *testing.T) {
+	for high, want := range map[float64]string{6: "0 1 2 3 4 5 6", 2000: "0 500 1000 1500 2000", 110: "0 20 40 60 80 100", 8.9: "0 2 4 6 8"} {
+		var got []string
+		for _, tick := range (steps{}).Ticks(0, high) {
+			got = append(got, tick.Label)
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("to %v: %s, want %s", high, s, want)
 		}
 	}
 }

@@ -126,7 +126,9 @@ func ps(pid int, columns ...string) (string, error) {
 	for _, c := range columns {
 		args = append(args, "-o", c+"=") // "=": no heading
 	}
-	out, err := exec.Command("ps", args...).Output()
+	ps := exec.Command("ps", args...)
+	ps.Env = append(os.Environ(), "LC_ALL=C") // a point in numbers, not a comma
+	out, err := ps.Output()
 	if err != nil {
 		return "", fmt.Errorf("ps of the server: %v", err)
 	}

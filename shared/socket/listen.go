@@ -55,7 +55,8 @@ func prepare(fd, family int, name unix.Sockaddr) error {
 	unix.CloseOnExec(fd)
 	// Connections of the last run may linger in TIME_WAIT on this port; without
 	// SO_REUSEADDR they would keep it for a minute or more. (SO_REUSEPORT would
-	// let a second server steal half of the clients in silence.)
+	// let a second server steal half of the clients in silence. On macOS and the
+	// BSDs, SO_REUSEADDR lets 0.0.0.0 and 127.0.0.1 have the same port.)
 	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	if err == nil && family == unix.AF_INET6 {
 		// Whether [::] takes IPv4 too differs between systems: here it never does.

@@ -104,9 +104,7 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	}
 	read := func() error { return s.settle(c, c.readable(s.out)) }
 	write := func() error { return s.settle(c, c.writable()) }
-	if err := s.loop.Add(fd, read, write); err != nil {
-		s.drop(c, err)
-	}
+	s.settle(c, s.loop.Add(fd, read, write))
 }
 
 // drop ends a client. Every way out leads through here.

@@ -136,11 +136,7 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	}
 	read := func() error { return s.turn(c, c.read(s.buf)) }
 	write := func() error { return s.turn(c, c.flush()) }
-	if err := s.loop.Add(fd, read, write); err != nil {
-		s.drop(c, err)
-		return
-	}
-	s.settle(c, nil)
+	s.settle(c, s.loop.Add(fd, read, write))
 }
 
 // drop ends a client. Every way out leads through here.

@@ -44,6 +44,9 @@ var protocol = Exercise{
 		{Name: "survives", Run: on(protocolSurvives),
 			Promise: "a client that resets is one line in the log, and the next is served",
 			Cause:   "a client's error ends the server"},
+		{Name: "stops", Run: ending(protocolStops),
+			Promise: "SIGTERM ends the server with status 0, also while its client does not read and another one waits",
+			Cause:   "the end waits for the client"},
 		{Name: "a-port-is-enough", Run: protocolPort,
 			Promise: "an only argument that is a number is the port, as the test script gives it",
 			Cause:   "the argument is refused, or the server listens elsewhere than on 127.0.0.1"},
@@ -213,6 +216,23 @@ func protocolSurvives(s *server) error {
 		c.reset()
 	}
 	return after(s.script([]string{"^abc$"}, []string{"bcd"}), "three clients that sent without reading, and reset")
+}
+
+func protocolStops(s *server) error {
+	c, err := s.greeted()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.overfeed(bytes.Repeat([]byte("^abcdefg"), 8<<10), 32<<20); err != nil {
+		return err
+	}
+	second, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer second.Close()
+	return s.stopBy(unix.SIGTERM)
 }
 
 func protocolPort(p *Program) error {

@@ -50,7 +50,7 @@ func edgeBurst(s *server) error {
 	return after(err, "a burst of 48 KiB, of which a read takes 4 KiB")
 }
 
-// edgeRoomAgain sends piece by piece, each when the last one was read, and stops
+// edgeRoomAgain sends piece by piece, each when the last one was written, and stops
 // as soon as a write falls short: no event for reading will help the server.
 func edgeRoomAgain(s *server) error {
 	c, err := s.dialWindow(16 << 10)
@@ -66,9 +66,11 @@ func edgeRoomAgain(s *server) error {
 			return err
 		}
 		sent.WriteString(piece)
-		read := func(line string) bool { return strings.HasPrefix(line, "read(") && strings.Contains(line, name) }
-		if _, ok := s.stderr.wait(patience, read); !ok {
-			return failf("no line of a read that begins with %q, but:\n%s", name, s.stderr.excerpt())
+		written := func(line string) bool {
+			return strings.HasPrefix(line, "write(") && strings.Contains(line, name) || shortWrite.MatchString(line)
+		}
+		if _, ok := s.stderr.wait(patience, written); !ok {
+			return failf("no line of a write that begins with %q, but:\n%s", name, s.stderr.excerpt())
 		}
 		if sent.Len() > 64<<20 {
 			return failf("64 MiB, of which nothing was read back, and no write fell short")

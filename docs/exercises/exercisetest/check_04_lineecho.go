@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"example/tcpladder/shared/echotest"
 )
 
@@ -50,6 +52,9 @@ var lineEcho = Exercise{
 		{Name: "idle-costs-nothing", Alone: true, Run: on(lineStill),
 			Promise: "idle clients, stuck clients and those in the middle of a line cost no CPU",
 			Cause:   "reading or writing is wanted of a descriptor for which it can not be done"},
+		{Name: "stops", Run: ending(lineStops),
+			Promise: "SIGTERM ends the server with status 0, whatever its clients do",
+			Cause:   "the way out waits for a client"},
 	}, echoChecks(echotest.Phase{Concurrent: true, Sleeps: true}, "bad-flag", "bad-address", "help")...),
 }
 
@@ -339,6 +344,30 @@ func lineReset(s *server) error {
 		c.reset()
 	}
 	return after(echoesLines(s), "20 clients that reset")
+}
+
+// lineStops has one client that is stuck, one in the middle of a line, and one that
+// stays after its last.
+func lineStops(s *server) error {
+	stuck, err := s.dialWindow(64 << 10)
+	if err != nil {
+		return err
+	}
+	defer stuck.Close()
+	if _, err := stuck.overfeed([]byte(strings.Repeat("stuck\n", 10_000)), endless); err != nil {
+		return err
+	}
+	for _, text := range []string{"hello\nwor", "hello\n\n"} {
+		c, err := s.dial()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.exchange(text, "hello\n"); err != nil {
+			return err
+		}
+	}
+	return s.stopBy(unix.SIGTERM)
 }
 
 // lineStill leaves one client stuck and fifty in the middle of a line.

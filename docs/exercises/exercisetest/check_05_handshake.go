@@ -41,6 +41,9 @@ var handshake = Exercise{
 		{Name: "takes-its-time", Run: handshakeSlowTaker,
 			Promise: "a hello that the kernel does not take at once is sent bit by bit; until its last byte is taken, the state is handshake sent",
 			Cause:   "a write that fell short is taken for a whole one, or tried only once"},
+		{Name: "too-early", Run: handshakeTooEarly,
+			Promise: "a welcome before the whole hello was sent is a failure",
+			Cause:   "a welcome is taken for the acknowledgement in any state"},
 		{Name: "stays-connected", Run: handshakeStays,
 			Promise: "who is connected is not given up, however long it says nothing",
 			Cause:   "the timer of the last state was not stopped"},
@@ -299,6 +302,19 @@ func handshakeSlowTaker(p *Program) error {
 			return err
 		}
 		return after(r.stdout.expect(l.line("connected")), "the peer reads the hello, and answers")
+	})
+}
+
+// handshakeTooEarly is a peer that says welcome and has not heard the hello.
+func handshakeTooEarly(p *Program) error {
+	return shaken(p, []string{"-hello-size", fmt.Sprint(32 << 20)}, func(r *process, l peer, c *client) error {
+		if err := r.stdout.expectAll(l.line("initiated"), l.line("handshake sent")); err != nil {
+			return after(err, "-hello-size 33554432, and the peer does not read")
+		}
+		if err := c.send(frame("welcome")); err != nil {
+			return err
+		}
+		return after(r.ends(1, l.line("handshake sent: ")), "the peer says welcome, and has not read the hello")
 	})
 }
 

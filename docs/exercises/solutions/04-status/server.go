@@ -148,9 +148,7 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	}
 	read := func() error { return s.settle(c, c.read(s.buf)) }
 	write := func() error { return s.settle(c, c.flush()) }
-	if err := s.loop.Add(fd, read, write); err != nil {
-		s.drop(c, err)
-	}
+	s.settle(c, s.loop.Add(fd, read, write))
 }
 
 // turnAway tells a connection why it can not stay, and closes it when it has

@@ -32,6 +32,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	// A log that nobody reads any more must not end the server: see os/signal.
+	signal.Ignore(unix.SIGPIPE)
 	ctx, _ := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	fmt.Printf("listening on %v (pid %d)\n", socket.Addr(listener), os.Getpid())
 	if err := serve(ctx, listener); err != nil {

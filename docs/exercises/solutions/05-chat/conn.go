@@ -66,7 +66,9 @@ func (c *conn) read(buf []byte) error {
 	case n == 0:
 		return c.endOfInput()
 	case c.lingering:
-		c.ignored += n
+		if c.end != errStopped { // a stop has a limit of its own
+			c.ignored += n
+		}
 		return nil
 	}
 	c.in = append(c.in, buf[:n]...)
