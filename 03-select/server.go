@@ -79,7 +79,7 @@ func (s *server) wait() (readable, writable unix.FdSet, err error) {
 	n, err := unix.Select(nfds, &readable, &writable, nil, timeout)
 	narrate.Ready("select", nfds, n, err)
 	if err == unix.EINTR {
-		return unix.FdSet{}, unix.FdSet{}, nil // no answer: the sets are undefined
+		return unix.FdSet{}, unix.FdSet{}, nil // no answer: the sets still hold the question
 	}
 	return readable, writable, os.NewSyscallError("select", err)
 }

@@ -33,8 +33,8 @@ const lingerTime, lingerBytes = 2 * time.Second, 16 << 20
 var handle frame.Handler = func(reply, payload []byte) []byte { return append(reply, payload...) }
 
 var errStopped, errIdle = errors.New("the server stops"), errors.New("no progress: closed")
-var start = time.Now() // a moment counted from here needs 8 bytes, a time.Time 24
-var scratch []byte     // where replies are put together, whoever they are for
+var serverStart = time.Now() // a moment counted from here needs 8 bytes, a time.Time 24
+var scratch []byte           // where replies are put together, whoever they are for
 
 // A conn is one client. As nothing is read while out is full, in and out together
 // hold at most writeBuffer + maxFrame + one read. An idle client has neither.
@@ -46,8 +46,8 @@ type conn struct {
 	end       error            // why there will be no more answers; nil: there will be
 	paused    bool             // out has been full, and is not half empty yet
 	lingering bool             // the last answer is sent, what comes is ignored
-	ignored   int32            // bytes, so far
-	since     time.Duration    // when it last made progress, counted from start
+	ignored   int32            // bytes, so far: little more than lingerBytes
+	since     time.Duration    // when it last made progress, counted from serverStart
 	timer     *eventloop.Timer // see server.limit
 }
 
@@ -57,8 +57,7 @@ func (c *conn) wantsRead() bool {
 func (c *conn) wantsWrite() bool { return len(c.out) > 0 }
 
 // read reads once, so that a client who never stops sending leaves the others
-// their turn, and answers what is whole. The error is io.EOF when the client is
-// finished with.
+// their turn, and answers whole frames. The error is io.EOF when that was all.
 func (c *conn) read(buf []byte) error {
 	n, err := socket.ReadNow(c.fd, buf)
 	switch {
@@ -89,8 +88,8 @@ func (c *conn) flush() error {
 }
 
 // answer answers the whole frames at the start of in until the client is paused,
-// and keeps the rest: a copy if in is lent or mostly answered. Any room is enough
-// for a reply, or one longer than the whole queue could never be sent.
+// and keeps the rest: a copy if in is lent or mostly answered. While there is any
+// room, a reply is taken however long it is; or the longest could never be sent.
 func (c *conn) answer(in []byte, lent bool) error {
 	rest := in
 	for c.end == nil && !c.paused {
@@ -131,7 +130,7 @@ func (c *conn) send(p []byte) error {
 		return os.NewSyscallError("write", err)
 	}
 	if n > 0 && *idleTimeout > 0 {
-		c.since = time.Since(start)
+		c.since = time.Since(serverStart)
 	}
 	switch {
 	case n == len(p):
@@ -178,7 +177,7 @@ func (c *conn) next() error {
 	case c.lingering:
 		return nil
 	}
-	c.lingering, c.since = true, time.Since(start)
+	c.lingering, c.since = true, time.Since(serverStart)
 	c.timer.Stop()
 	c.timer = nil
 	return os.NewSyscallError("shutdown", socket.ShutdownWrite(c.fd))

@@ -29,8 +29,8 @@ type server struct {
 	leaving  bool
 }
 
-// serve tells an event loop once what each descriptor is to wait for. The
-// loop sleeps until the kernel names those that are ready, and only these cost.
+// serve registers each descriptor with an event loop, once. The loop sleeps until
+// the kernel names those that are ready, and only these cost.
 func serve(ctx context.Context, listener int) error {
 	if err := socket.SetNonblock(listener); err != nil {
 		return os.NewSyscallError("fcntl", err)
@@ -51,7 +51,7 @@ func serve(ctx context.Context, listener int) error {
 	return s.leave()
 }
 
-// leave closes the door, sends what is owed, and waits for the clients to leave.
+// leave stops listening, sends what is owed, and waits for the clients to leave.
 func (s *server) leave() error {
 	s.loop.Remove(s.listener)
 	s.loop.After(*drain, s.loop.Stop)
@@ -65,15 +65,15 @@ func (s *server) leave() error {
 	return s.loop.Run()
 }
 
-// settle comes after whatever was done for c: it ends c, or tells the loop what
-// c is to wait for now.
+// settle ends c after an error, and else tells the loop what c waits for now. It
+// returns no error itself: one client must not end Run.
 func (s *server) settle(c *conn, err error) error {
 	if err == nil {
 		err = s.loop.Want(c.fd, c.wantsRead(), c.wantsWrite())
 	}
 	if err != nil {
 		s.drop(c, err)
-	} else if c.timer == nil && c.patience() > 0 && !s.leaving {
+	} else if c.timer == nil && c.patience() > 0 && !s.leaving { // which has a limit of its own
 		s.limit(c)
 	}
 	return nil
@@ -82,7 +82,7 @@ func (s *server) settle(c *conn, err error) error {
 // limit drops c when its patience is at an end. Progress does not touch the timer
 // but is looked for when it has run out: it comes far more often.
 func (s *server) limit(c *conn) {
-	left := c.since + c.patience() - time.Since(start)
+	left := c.since + c.patience() - time.Since(serverStart)
 	if left <= 0 {
 		s.drop(c, errIdle)
 		return
@@ -114,8 +114,7 @@ func (s *server) accept() error {
 	return nil
 }
 
-// pauseListener leaves the listener alone for a moment: it would be reported at
-// once, for ever.
+// pauseListener rests the listener: it would be reported at once, for ever.
 func (s *server) pauseListener() {
 	s.loop.Want(s.listener, false, false)
 	s.loop.After(100*time.Millisecond, func() { s.loop.Want(s.listener, true, false) })
@@ -124,7 +123,7 @@ func (s *server) pauseListener() {
 // welcome makes a client of a new connection. Linux does not let it inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
-	c := &conn{fd: fd, peer: peer, since: time.Since(start)}
+	c := &conn{fd: fd, peer: peer, since: time.Since(serverStart)}
 	s.clients[fd] = c
 	if err := socket.SetNonblock(fd); err != nil {
 		s.drop(c, os.NewSyscallError("fcntl", err))

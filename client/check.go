@@ -91,8 +91,17 @@ func check(args []string) int {
 	if *exercise != "" {
 		return checkExercise(*exercise, match, *list)
 	}
+	if !slices.ContainsFunc(rungs, func(r rung) bool { return (len(chosen) == 0 || slices.Contains(chosen, r)) && matches(match, r) }) {
+		fmt.Fprintf(os.Stderr, "check: no check matches -run %q\n", match)
+		return 2
+	}
 	e := &examination{match: match, list: *list, out: os.Stdout, colour: isTerminal(os.Stdout), width: atOnce}
 	return e.all(chosen, *addr)
+}
+
+// matches tells whether the name of any check of r does.
+func matches(match *regexp.Regexp, r rung) bool {
+	return slices.ContainsFunc(echotest.Checks(r.phase), func(c echotest.Check) bool { return match.MatchString(c.Name) })
 }
 
 // mixed parses flags that may stand before and behind the other arguments.

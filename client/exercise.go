@@ -26,6 +26,10 @@ func checkExercise(name string, match *regexp.Regexp, list bool) int {
 		return 2
 	}
 	exercise.Checks = slices.DeleteFunc(exercise.Checks, func(c exercisetest.Check) bool { return !match.MatchString(c.Name) })
+	if len(exercise.Checks) == 0 {
+		fmt.Fprintf(os.Stderr, "check: %s has no check that matches -run %q\n", exercise.Name, match)
+		return 2
+	}
 	if list {
 		for _, c := range exercise.Checks {
 			fmt.Printf("  %-24s %s\n", c.Name, c.Promise)

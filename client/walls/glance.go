@@ -59,7 +59,8 @@ func (s sheet) heading(seen, measured string) {
 func glanceTurns(s sheet, t *table) {
 	s.heading("01 serves one client at a time", "three clients that pause between their messages")
 	const height, pitch, base = 14, 16.5, 151
-	whole := math.Ceil(longest(t)/100) * 100
+	step := (steps{}).Ticks(0, longest(t))[1].Value
+	whole := math.Ceil(longest(t)/step) * step
 	scale := func(ms float64) vg.Length { return nameWidth + vg.Length(ms/whole)*(panelWidth-8-nameWidth) }
 	for i, server := range []string{"01", "05"} {
 		top := vg.Length(36 + 58*i)

@@ -49,7 +49,11 @@ func plotBurning(t *table) picture {
 	p.Add(all)
 	beside(p, ends, calls)
 	p.X.Min, p.X.Max = 0, 130 // room for the words
-	nameAxis(&p.X, []float64{0, 25, 50, 75, 100}, []string{"0", "25", "50", "75", "100"})
+	var percent plot.ConstantTicks
+	for v := 0.0; v <= 100; v += 25 {
+		percent = append(percent, plot.Tick{Value: v, Label: fmt.Sprint(v)})
+	}
+	p.X.Tick.Marker = percent
 	nameAxis(&p.Y, at, who)
 	return picture{[]*plot.Plot{p}, 3 * vg.Inch}
 }
@@ -148,13 +152,14 @@ func plotUnread(t *table) picture {
 			p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades{}
 			p.Y.Min, p.Y.Max = 10, max(p.Y.Max, 1000)
 		} else {
-			p.Y.Min, p.Y.Max, p.Y.Tick.Marker = 0, p.Y.Max*1.1, steps{}
+			// Not less than 10: what is next to nothing must not look like much.
+			p.Y.Min, p.Y.Max, p.Y.Tick.Marker = 0, max(p.Y.Max*1.1, 10), steps{}
 		}
 		if i == len(unreadPanels)-1 {
 			p.X.Label.Text = "seconds; where it is grey, one client sends and never reads"
 		}
 		if i == 0 {
-			p.Y.Max *= 1.6 // room for the legend
+			p.Y.Max *= 1.2 // room for the legend
 		} else {
 			p.Legend = plot.NewLegend()
 		}

@@ -18,7 +18,7 @@ import (
 
 var (
 	addr    = flag.String("addr", "127.0.0.1:9999", "listen on this `host:port`; port 0 lets the kernel choose")
-	verbose = flag.Bool("v", false, "tell every system call and its result on standard error")
+	verbose = flag.Bool("v", false, "tell the system calls and their results on standard error")
 )
 
 func main() {

@@ -25,8 +25,8 @@ type server struct {
 	full     bool          // out of descriptors, and said so
 }
 
-// serve tells an event loop once what each descriptor is to wait for. The
-// loop sleeps until the kernel names those that are ready, and only these cost.
+// serve registers each descriptor with an event loop, once. The loop sleeps until
+// the kernel names those that are ready, and only these cost.
 func serve(ctx context.Context, listener int) error {
 	if err := socket.SetNonblock(listener); err != nil {
 		return os.NewSyscallError("fcntl", err)

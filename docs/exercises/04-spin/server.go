@@ -28,8 +28,8 @@ type server struct {
 	full     bool          // out of descriptors, and said so
 }
 
-// serve tells an event loop once what each descriptor is to wait for. The
-// loop sleeps until the kernel names those that are ready, and only these cost.
+// serve registers each descriptor with an event loop, once. The loop sleeps until
+// the kernel names those that are ready, and only these cost.
 func serve(ctx context.Context, listener int) error {
 	if err := socket.SetNonblock(listener); err != nil {
 		return os.NewSyscallError("fcntl", err)
@@ -49,13 +49,15 @@ func serve(ctx context.Context, listener int) error {
 		return err
 	}
 	for _, c := range s.clients {
-		c.flush() // once: nobody is waited for
+		if c.wantsWrite() {
+			c.flush() // once: nobody is waited for
+		}
 	}
 	return nil
 }
 
-// settle comes after whatever was done for c: it ends c, or tells the loop what
-// c is to wait for now.
+// settle ends c after an error, and else tells the loop what c waits for now. It
+// returns no error itself: one client must not end Run.
 func (s *server) settle(c *conn, err error) error {
 	if err == nil {
 		err = s.loop.Want(c.fd, c.wantsRead(), c.wantsWrite())
@@ -90,8 +92,7 @@ func (s *server) accept() error {
 	return nil
 }
 
-// pauseListener leaves the listener alone for a moment: it would be reported at
-// once, for ever.
+// pauseListener rests the listener: it would be reported at once, for ever.
 func (s *server) pauseListener() {
 	s.loop.Want(s.listener, false, false)
 	s.loop.After(100*time.Millisecond, func() { s.loop.Want(s.listener, true, false) })

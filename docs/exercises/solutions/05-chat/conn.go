@@ -51,7 +51,9 @@ type conn struct {
 func (c *conn) wantsRead() bool {
 	return c.lingering && c.ignored < lingerBytes || c.end == nil
 }
-func (c *conn) wantsWrite() bool { return len(c.out) > 0 }
+
+// wantsWrite leaves out what was said in this turn: deliver will send that.
+func (c *conn) wantsWrite() bool { return len(c.out) > 0 && !c.queued }
 
 // read reads once, so that a client who never stops sending leaves the others
 // their turn, and hears what is whole. The error is io.EOF when the client is

@@ -32,8 +32,8 @@ type server struct {
 	queued   []*conn // those for whom something was said in this turn
 }
 
-// serve tells an event loop once what each descriptor is to wait for. The
-// loop sleeps until the kernel names those that are ready, and only these cost.
+// serve registers each descriptor with an event loop, once. The loop sleeps until
+// the kernel names those that are ready, and only these cost.
 func serve(ctx context.Context, listener int) error {
 	if err := socket.SetNonblock(listener); err != nil {
 		return os.NewSyscallError("fcntl", err)
@@ -117,8 +117,7 @@ func (s *server) accept() error {
 	return nil
 }
 
-// pauseListener leaves the listener alone for a moment: it would be reported at
-// once, for ever.
+// pauseListener rests the listener: it would be reported at once, for ever.
 func (s *server) pauseListener() {
 	s.loop.Want(s.listener, false, false)
 	s.loop.After(100*time.Millisecond, func() { s.loop.Want(s.listener, true, false) })

@@ -21,7 +21,7 @@ import (
 var (
 	helloSize = cli.Bytes("hello-size", len("hello"), "say hello with this many `bytes`, 5 or more; what is too much is filled with spaces")
 	timeout   = cli.Duration("timeout", 2*time.Second, "give up when a peer stays in one state for this `duration`; 0s: never")
-	verbose   = flag.Bool("v", false, "tell every system call and its result on standard error")
+	verbose   = flag.Bool("v", false, "tell the system calls and their results on standard error")
 
 	peers []netip.AddrPort
 )
