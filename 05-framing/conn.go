@@ -23,10 +23,10 @@ var (
 	idleTimeout = cli.Duration("idle-timeout", 0, "close a client that takes no reply for this `duration`; 0s: never")
 )
 
-// To close a socket with unread input makes the kernel send a reset, and that
-// destroys what the client has not read yet (RFC 1122, 4.2.2.13). So a client
-// that has to go is told that nothing more will come, and then read and ignored
-// until it goes, but not for longer than this, nor for more bytes.
+// To close a socket with unread input makes the kernel send a reset, and that can
+// destroy what the client was sent last (RFC 1122, 4.2.2.13; RFC 9112, 9.6). So a
+// client that has to go is told that nothing more will come, and then read and
+// ignored until it goes, but not for longer than this, nor for more bytes.
 const lingerTime, lingerBytes = 2 * time.Second, 16 << 20
 
 // handle is what this server is for. Put something else here.

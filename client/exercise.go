@@ -18,7 +18,7 @@ import (
 
 // checkExercise builds the learner's attempt at an exercise and runs the checks
 // whose name match accepts, or lists them. It gives the exit status: 0 all passed,
-// 1 something failed, 2 no such exercise.
+// 1 something failed, 2 no such exercise or check.
 func checkExercise(name string, match *regexp.Regexp, list bool) int {
 	exercise, err := exercisetest.Find(name)
 	if err != nil {
@@ -51,12 +51,24 @@ func checkExercise(name string, match *regexp.Regexp, list bool) int {
 		os.Exit(130)
 	}()
 	program := filepath.Join(dir, exercise.Name)
-	build := exec.Command("go", "build", "-o", program, "example/tcpladder/docs/exercises/"+exercise.Name)
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "check: go build: %v\n%s", err, out)
+	if err := buildExercise(exercise.Name, program); err != nil {
+		fmt.Fprintln(os.Stderr, "check:", err)
 		return 1
 	}
 	return gradeExercise(exercise, program)
+}
+
+// buildExercise tells all that the compiler says: it is the learner's code.
+func buildExercise(name, program string) error {
+	pkg := "example/tcpladder/docs/exercises/" + name
+	out, err := exec.Command("go", "build", "-o", program, pkg).CombinedOutput()
+	if err != nil && strings.Contains(string(out), "is not in std") {
+		return fmt.Errorf("go build %s: not found: run this inside the project", pkg)
+	}
+	if err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
 }
 
 // gradeExercise runs the checks one by one. It stops at a part that is not written
@@ -73,7 +85,7 @@ func gradeExercise(exercise exercisetest.Exercise, program string) int {
 		}
 		e.tell(echotest.Check{Name: c.Name, Promise: c.Promise}, err)
 		if err != nil && strings.Contains(err.Error(), exercisetest.NotImplemented) {
-			fmt.Printf("%d more checks wait for that\n", len(exercise.Checks)-i-1)
+			fmt.Printf("%d not run until that is written\n", len(exercise.Checks)-i-1)
 			return 1
 		}
 	}

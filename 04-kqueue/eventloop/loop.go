@@ -144,7 +144,8 @@ func (l *Loop) set(fd int, wanted interest) error {
 
 // Remove forgets fd at once, and closes it at the end of the turn. If it were
 // closed at once, a new connection could get its number while this turn still
-// holds events of the old one. Remove also closes what Add would not take.
+// holds events of the old one. Remove also closes what Add would not take; like
+// close(2), it is called once for each descriptor.
 func (l *Loop) Remove(fd int) {
 	if fd < len(l.watches) {
 		l.watches[fd] = watch{}

@@ -54,8 +54,8 @@ type Handler func(reply, payload []byte) []byte
 // Answer appends to replies one frame for each whole frame at the beginning of
 // stream, and returns what is left of stream. It stops when the replies have
 // limit bytes: below it there is room for one more, whatever its length. After a
-// TooLongError, of a message or of a reply, nothing more can be answered; the
-// replies before it are good.
+// TooLongError, of a message or (wrapped, see errors.As) of a reply, nothing more
+// can be answered; the replies before it are good.
 func Answer(replies, stream []byte, max, limit int, handle Handler) (_, rest []byte, err error) {
 	for len(replies) < limit {
 		payload, rest, err := Cut(stream, max)

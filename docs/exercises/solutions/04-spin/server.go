@@ -49,7 +49,7 @@ func serve(ctx context.Context, listener int) error {
 		return err
 	}
 	for _, c := range s.clients {
-		if c.wantsWrite() {
+		if len(c.unsent) > 0 {
 			c.flush() // once: nobody is waited for
 		}
 	}
