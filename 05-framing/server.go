@@ -15,7 +15,8 @@ import (
 	"example/tcpladder/shared/socket"
 )
 
-// bufferSize is the number of bytes read from one client at a time.
+// bufferSize is the number of bytes read from one client at a time: enough to keep
+// calls few, and little enough to let the next client have its turn soon.
 const bufferSize = 256 << 10 // less with a small write buffer: a turn must not take too many writes
 
 var drain = cli.Duration("drain", time.Second, "after a signal, give clients this `duration` to take what they are owed")

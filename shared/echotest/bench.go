@@ -22,7 +22,11 @@ func Benchmark(b *testing.B, serve func(ctx context.Context, listener int) error
 		b.Fatal(err)
 	}
 	// It is never told to stop: some rungs do that by ending the process.
-	go serve(context.Background(), listener)
+	go func() {
+		if err := serve(context.Background(), listener); err != nil {
+			panic(err) // or the client would wait for ever
+		}
+	}()
 	for _, size := range []int{64, 1 << 10, 64 << 10} {
 		b.Run(fmt.Sprintf("%d-bytes", size), func(b *testing.B) {
 			pingPong(b, listener, size)

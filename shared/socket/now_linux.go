@@ -8,7 +8,7 @@ import (
 
 // Around a system call the Go scheduler lets go of the processor and takes it
 // back, in case the call sleeps. A call that cannot sleep has no need of that.
-// Measured with 05 on one CPU and small messages: 0.8 of the CPU time for each.
+// Measured with 05 on one CPU: 0.82 to 0.87 of the CPU time for each message.
 // On a descriptor that blocks, this would stop the whole program, signals and all.
 
 func readNow(fd int, p []byte) (int, error) {

@@ -13,7 +13,8 @@ import (
 	"example/tcpladder/shared/socket"
 )
 
-// bufferSize is the number of bytes read from one client at a time.
+// bufferSize is the number of bytes read from one client at a time: enough to keep
+// calls few, and little enough to let the next client have its turn soon.
 const bufferSize = 64 << 10
 
 // serve gives all of its attention to one client until that client leaves, then

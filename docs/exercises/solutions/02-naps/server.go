@@ -16,7 +16,8 @@ import (
 
 var nap = cli.Duration("nap", time.Millisecond, "sleep for this `duration` after each turn; 0s: never")
 
-// bufferSize is the number of bytes read from one client at a time.
+// bufferSize is the number of bytes read from one client at a time: enough to keep
+// calls few, and little enough to let the next client have its turn soon.
 const bufferSize = 64 << 10
 
 type server struct {
