@@ -9,7 +9,7 @@ import (
 func TestMain(m *testing.M) { echotest.Main(m, main) }
 
 func TestEcho(t *testing.T) {
-	echotest.Run(t, echotest.Phase{Concurrent: true})
+	echotest.Run(t, echotest.Promises{Concurrent: true})
 }
 
 func BenchmarkEcho(b *testing.B) { echotest.Benchmark(b, serve) }

@@ -7,37 +7,43 @@ import (
 	"log"
 	"net/netip"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
-	"example/tcpladder/shared/narrate"
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/socket"
 )
 
-// bufferSize is the number of bytes read from one client at a time: enough to keep
-// calls few, and little enough to let the next client have its turn soon.
+// bufferSize is how much is read from one client at a time: enough to keep the
+// calls few, and little enough that the next client soon has its turn.
 const bufferSize = 64 << 10
+
+// acceptPause is how long accept is not called after an error that would come
+// straight back.
+const acceptPause = 100 * time.Millisecond
 
 type server struct {
 	listener int
 	clients  map[int]*conn // by descriptor
-	buf      []byte        // what was just read, from whichever client
-	full     bool          // out of descriptors, and said so
-	crowded  bool          // out of bits in an fd_set, and said so
+	buf      []byte        // the bytes just read
+	paused   bool          // accept failed, and the log says so
+	retryAt  time.Time     // when to call accept again
+	crowded  bool          // a descriptor did not fit in a set, and the log says so
 }
 
-// serve sleeps until the kernel knows of something to do, and then visits those
-// clients for which there is.
+// serve sleeps until the kernel knows of something to do, and then visits only
+// the clients that are ready.
 func serve(ctx context.Context, listener int) error {
-	// Leave at once, whatever the clients do: what is unsent is lost.
-	context.AfterFunc(ctx, func() { os.Exit(0) })
+	context.AfterFunc(ctx, cli.Exit) // at once: what is unsent is lost
 	if err := socket.SetNonblock(listener); err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
 	if listener >= unix.FD_SETSIZE {
-		return fmt.Errorf("listener: descriptor %d, FD_SETSIZE %d", listener, unix.FD_SETSIZE)
+		return fmt.Errorf("listener: descriptor %d is not below FD_SETSIZE", listener)
 	}
-	s := &server{listener: listener, clients: map[int]*conn{}, buf: make([]byte, bufferSize)}
+	s := &server{listener: listener, clients: map[int]*conn{},
+		buf: make([]byte, bufferSize)}
 	for {
 		readable, writable, err := s.wait()
 		if err != nil {
@@ -48,26 +54,25 @@ func serve(ctx context.Context, listener int) error {
 				s.visit(c)
 			}
 		}
-		if !readable.IsSet(listener) && !s.full {
-			continue
-		}
-		if err := s.accept(); err != nil {
-			return err
+		if readable.IsSet(listener) {
+			if err := s.accept(); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// wait asks select(2) which descriptors are ready for what is wanted of them.
-// It writes the answer over the question, so the sets are made anew each time.
+// wait returns the descriptors that are ready for what they want. select(2) writes
+// its answer over the question, so the sets are built again each time.
 func (s *server) wait() (readable, writable unix.FdSet, err error) {
-	nfds := s.listener + 1
 	var timeout *unix.Timeval // none: sleep as long as it takes
-	if s.full {
-		// The listener would be reported at once, for ever.
-		timeout = &unix.Timeval{Usec: 100_000}
+	if pause := time.Until(s.retryAt); pause > 0 {
+		limit := unix.NsecToTimeval(pause.Nanoseconds())
+		timeout = &limit
 	} else {
 		readable.Set(s.listener)
 	}
+	nfds := s.listener + 1
 	for fd, c := range s.clients {
 		if c.wantsRead() {
 			readable.Set(fd)
@@ -77,10 +82,15 @@ func (s *server) wait() (readable, writable unix.FdSet, err error) {
 		}
 		nfds = max(nfds, fd+1)
 	}
-	n, err := unix.Select(nfds, &readable, &writable, nil, timeout)
-	narrate.Ready("select", nfds, n, err)
-	if err == unix.EINTR {
-		return unix.FdSet{}, unix.FdSet{}, nil // no answer: the sets still hold the question
+	_, err = socket.Select(nfds, &readable, &writable, timeout)
+	switch err {
+	case nil:
+		return readable, writable, nil
+	case unix.ENOMEM:
+		time.Sleep(acceptPause)
+		fallthrough
+	case unix.EINTR: // no answer: the sets still hold the question
+		return unix.FdSet{}, unix.FdSet{}, nil
 	}
 	return readable, writable, os.NewSyscallError("select", err)
 }
@@ -89,8 +99,9 @@ func (s *server) wait() (readable, writable unix.FdSet, err error) {
 func (s *server) visit(c *conn) {
 	var err error
 	if c.wantsWrite() {
-		err = c.flush()
-	} else if c.wantsRead() {
+		err = c.write(c.unsent)
+	}
+	if err == nil && c.wantsRead() {
 		err = c.read(s.buf)
 	}
 	if err != nil {
@@ -98,30 +109,42 @@ func (s *server) visit(c *conn) {
 	}
 }
 
-// accept lets in those who wait, but no crowd at a time: clients are waiting too.
+// accept takes the clients that are waiting, at most 64: other clients have to
+// have their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
+	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
-		fd, peer, err := socket.Accept(s.listener)
+		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
+			s.paused, gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.full = false
+			s.paused = false
 			return nil
-		case outOfDescriptors(err):
-			if !s.full {
-				log.Printf("accept: %v: new clients have to wait", err)
-			}
-			s.full = true
-			return nil
-		case listenerBroken(err):
+		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
+		case socket.ClientGone(err) && gone < 63: // the 64th is one too many
+			gone++
+		default:
+			s.pauseAccept(err)
+			return nil
 		}
 	}
 	return nil
 }
 
-// welcome makes a client of a new connection. Linux does not let it inherit
+// pauseAccept leaves waiting clients in the kernel's queue for a moment. The
+// most likely reason is that there are no descriptors left.
+func (s *server) pauseAccept(err error) {
+	if !s.paused {
+		log.Printf("accept: %v: new clients have to wait", err)
+	}
+	s.paused = true
+	s.retryAt = time.Now().Add(acceptPause)
+}
+
+// welcome makes a new connection a client. On Linux it does not inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
 	if fd >= unix.FD_SETSIZE {
@@ -136,11 +159,11 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	}
 }
 
-// turnAway closes a descriptor for which an fd_set has no bit. (FdSet.Set would
-// panic. FD_SET in C writes over whatever lies behind the set.)
+// turnAway closes a descriptor for which an fd_set has no bit: FdSet.Set would
+// panic. (In C, FD_SET would write past the end of the set.)
 func (s *server) turnAway(fd int, peer netip.AddrPort) {
 	if !s.crowded {
-		log.Printf("client %v: turned away: descriptor %d, FD_SETSIZE %d", peer, fd, unix.FD_SETSIZE)
+		log.Printf("client %v: turned away: descriptor %d is not below FD_SETSIZE", peer, fd)
 	}
 	s.crowded = true
 	socket.Close(fd)
@@ -152,18 +175,6 @@ func (s *server) drop(c *conn, err error) {
 		log.Printf("client %v: %v", c.peer, err)
 	}
 	delete(s.clients, c.fd)
+	s.retryAt = time.Time{} // its descriptor is free
 	socket.Close(c.fd)
-}
-
-// outOfDescriptors reports whether accept(2) failed for want of a descriptor or
-// of memory. The client stays in the kernel's queue: to try again at once would
-// fail at once, for ever.
-func outOfDescriptors(err error) bool {
-	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
-}
-
-// listenerBroken reports whether accept(2) can never succeed again. Every other
-// error, such as ECONNABORTED, is that of one client, who is gone.
-func listenerBroken(err error) bool {
-	return err == unix.EBADF || err == unix.EINVAL || err == unix.ENOTSOCK || err == unix.EOPNOTSUPP || err == unix.EFAULT
 }

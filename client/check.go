@@ -23,15 +23,15 @@ import (
 // its echo_test.go names.
 type rung struct {
 	name  string
-	phase echotest.Phase
+	phase echotest.Promises
 }
 
 var rungs = []rung{
-	{"01-blocking", echotest.Phase{Sleeps: true}},
-	{"02-nonblocking", echotest.Phase{Concurrent: true}},
-	{"03-select", echotest.Phase{Concurrent: true, Sleeps: true, FDSet: true}},
-	{"04-kqueue", echotest.Phase{Concurrent: true, Sleeps: true}},
-	{"05-framing", echotest.Phase{Concurrent: true, Sleeps: true, Framed: true}},
+	{"01-blocking", echotest.Promises{Sleeps: true}},
+	{"02-nonblocking", echotest.Promises{Concurrent: true}},
+	{"03-select", echotest.Promises{Concurrent: true, Sleeps: true, FDSet: true}},
+	{"04-kqueue", echotest.Promises{Concurrent: true, Sleeps: true}},
+	{"05-framing", echotest.Promises{Concurrent: true, Sleeps: true, Framed: true}},
 }
 
 // findRung accepts 3, 03 and 03-select.

@@ -24,10 +24,10 @@ func TestPhases(t *testing.T) {
 		}
 		m := line.FindSubmatch(source)
 		if m == nil {
-			t.Errorf("%s/echo_test.go names no echotest.Phase", r.name)
+			t.Errorf("%s/echo_test.go names no echotest.Promises", r.name)
 			continue
 		}
-		var p echotest.Phase
+		var p echotest.Promises
 		for field := range strings.SplitSeq(string(m[1]), ",") {
 			name, value, _ := strings.Cut(field, ":")
 			f := reflect.ValueOf(&p).Elem().FieldByName(strings.TrimSpace(name))

@@ -219,14 +219,14 @@ func TestEchoTestsDifferInOneLine(t *testing.T) {
 	for _, rung := range rungs[1:] {
 		other := split(rung)
 		if len(other) != len(first) {
-			t.Errorf("%s/echo_test.go has %d lines, %s/echo_test.go %d: they may differ in the line with echotest.Phase alone",
+			t.Errorf("%s/echo_test.go has %d lines, %s/echo_test.go %d: they may differ in the line with echotest.Promises alone",
 				rung, len(other), rungs[0], len(first))
 			continue
 		}
 		for i := range first {
-			isPhase := strings.Contains(first[i], "echotest.Phase{") && strings.Contains(other[i], "echotest.Phase{")
+			isPhase := strings.Contains(first[i], "echotest.Promises{") && strings.Contains(other[i], "echotest.Promises{")
 			if (first[i] != other[i]) != isPhase {
-				t.Errorf("%s/echo_test.go:%d: %q against %q: the line with echotest.Phase, and no other, says what is new in a rung",
+				t.Errorf("%s/echo_test.go:%d: %q against %q: the line with echotest.Promises, and no other, says what is new in a rung",
 					rung, i+1, other[i], first[i])
 			}
 		}

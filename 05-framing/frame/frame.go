@@ -14,31 +14,36 @@ import (
 // HeaderSize is the number of bytes before the payload.
 const HeaderSize = 4
 
-// A TooLongError is a frame whose payload is longer than the maximum. There is
-// no way back from it: where the next frame begins cannot be known without
+// A TooLongError reports a frame whose payload is longer than the maximum. The
+// stream is of no more use: nobody can know where the next frame begins without
 // reading the whole of this one.
 type TooLongError struct {
-	Length uint32 // in bytes, as the header has it
-	Max    int
+	Length int64 // of the payload, in bytes
+	Max    int64 // in bytes
 }
 
-func (e TooLongError) Error() string {
+func (e *TooLongError) Error() string {
 	return fmt.Sprintf("frame of %d bytes, the maximum is %d", e.Length, e.Max)
 }
 
-// Cut splits the first frame off stream. The payload is not a copy. If the frame
-// is not whole yet, payload is nil and rest is all of stream; the payload of an
-// empty frame is not nil. The error is a TooLongError, known as soon as the
-// header is.
-func Cut(stream []byte, max int) (payload, rest []byte, err error) {
+// Append appends a frame with this payload, of at most 4 GiB - 1 byte, to b.
+func Append(b, payload []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(payload))), payload...)
+}
+
+// Cut splits the first frame off stream. The payload is part of stream, not a
+// copy; that of an empty frame is empty but not nil. If the frame is not whole
+// yet, payload is nil and rest is stream. If it is longer than limit bytes, the
+// error is a *TooLongError, as soon as the header is whole.
+func Cut(stream []byte, limit int) (payload, rest []byte, err error) {
 	if len(stream) < HeaderSize {
 		return nil, stream, nil
 	}
-	// Compared before anything is added to it, and as unsigned: a hostile length
-	// can neither overflow nor turn negative.
+	// Compared as unsigned, and before anything is added to it: a hostile length
+	// can neither become negative nor overflow.
 	length := binary.BigEndian.Uint32(stream)
-	if uint64(length) > uint64(max) {
-		return nil, stream, TooLongError{length, max}
+	if uint64(length) > uint64(limit) {
+		return nil, stream, &TooLongError{int64(length), int64(limit)}
 	}
 	end := HeaderSize + int(length)
 	if len(stream) < end {
@@ -47,30 +52,65 @@ func Cut(stream []byte, max int) (payload, rest []byte, err error) {
 	return stream[HeaderSize:end:end], stream[end:], nil
 }
 
-// A Handler appends its reply to a message to reply, and returns the result. The
-// payload of the message is lent to it for the call.
+// A Handler appends its reply to a message to reply and returns the result. The
+// payload is valid only during the call.
 type Handler func(reply, payload []byte) []byte
 
+// A Codec answers frames with frames.
+type Codec struct {
+	Max    int // length of a payload, received or sent, in bytes
+	Handle Handler
+}
+
 // Answer appends to replies one frame for each whole frame at the beginning of
-// stream, and returns what is left of stream. It stops when the replies have
-// limit bytes: below it there is room for one more, whatever its length. After a
-// TooLongError, of a message or (wrapped, see errors.As) of a reply, nothing more
-// can be answered; the replies before it are good.
-func Answer(replies, stream []byte, max, limit int, handle Handler) (_, rest []byte, err error) {
-	for len(replies) < limit {
-		payload, rest, err := Cut(stream, max)
+// stream, and returns the rest of stream. It begins no frame once replies has
+// room bytes or more; below that, a reply of any length is appended.
+//
+// The error is a *TooLongError, for a reply wrapped (see errors.As). Nothing
+// behind it can be answered. The replies to the frames before it are good.
+func (c Codec) Answer(replies, stream []byte, room int) (_, rest []byte, err error) {
+	for len(replies) < room {
+		payload, rest, err := Cut(stream, c.Max)
 		if payload == nil {
 			return replies, stream, err
 		}
 		header := len(replies)
-		replies = handle(append(replies, 0, 0, 0, 0), payload)
+		replies = c.Handle(append(replies, 0, 0, 0, 0), payload)
 		length := len(replies) - header - HeaderSize
-		if length > max {
-			err = fmt.Errorf("reply: %w", TooLongError{uint32(length), max})
+		if length > c.Max {
+			err = fmt.Errorf("reply: %w", &TooLongError{int64(length), int64(c.Max)})
 			return replies[:header], stream, err
 		}
 		binary.BigEndian.PutUint32(replies[header:], uint32(length))
 		stream = rest
 	}
 	return replies, stream, nil
+}
+
+// Complete moves bytes from more to part, the beginning of a frame, until that
+// frame is whole, and returns both. Part grows with what has arrived, not with
+// what the header claims: it doubles, but not past the end of the frame.
+func (c Codec) Complete(part, more []byte) (_, rest []byte) {
+	for len(part) > 0 && len(more) > 0 {
+		missing := c.missing(part)
+		n := min(missing, len(more))
+		if n == 0 {
+			break
+		}
+		if size := len(part) + n; size > cap(part) {
+			part = append(make([]byte, 0, min(2*size, len(part)+missing)), part...)
+		}
+		part, more = append(part, more[:n]...), more[n:]
+	}
+	return part, more
+}
+
+// missing returns how many bytes the first frame of stream still needs: to its
+// end or, as long as that is not known, to the end of its header.
+func (c Codec) missing(stream []byte) int {
+	if len(stream) < HeaderSize {
+		return HeaderSize - len(stream)
+	}
+	length := min(uint64(binary.BigEndian.Uint32(stream)), uint64(c.Max))
+	return max(0, HeaderSize+int(length)-len(stream))
 }

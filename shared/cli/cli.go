@@ -1,6 +1,7 @@
-// Package cli is package flag the way an operator expects it: a mistake is one
-// line and exit status 2, -h is one line per flag and exit status 0, and values
-// that make no sense are refused.
+// Package cli is what an operator expects of a program. Of its flags: a mistake
+// is one line and exit status 2, -h is one line per flag and exit status 0, and
+// values that make no sense are refused. Of its log: it stops nothing, whether
+// or not anybody reads it. Of its end: a status, and no line lost.
 package cli
 
 import (
@@ -8,11 +9,17 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"text/tabwriter"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/narrate"
 )
 
 // maxBytes bounds the flags defined by Bytes: twice as much, and a header more,
@@ -60,8 +67,13 @@ func (d *durationValue) Set(s string) error {
 }
 
 // Parse parses the flags defined in package flag. It returns only if they are
-// all well formed and no other argument follows them.
+// all well formed and no other argument follows them. It also gives package log
+// an output that never makes the program wait, see narrate.Log.
 func Parse() {
+	narrate.Install()
+	log.SetFlags(0)
+	log.SetOutput(narrate.Log)
+	signal.Ignore(unix.SIGPIPE) // a log whose reader has gone would end the program: see os/signal
 	name := filepath.Base(os.Args[0])
 	// Package flag would print the whole usage below every mistake.
 	flag.CommandLine.Init(name, flag.ContinueOnError)
@@ -92,4 +104,17 @@ func usage(w io.Writer, name string) {
 		fmt.Fprintf(table, "  -%s %s\t%s\n", f.Name, value, text)
 	})
 	table.Flush()
+}
+
+// Fatal prints err as the last line of the log and exits with status 1. It
+// waits up to a second for a log that nobody reads.
+func Fatal(err error) {
+	narrate.Fatal(err.Error())
+	os.Exit(1)
+}
+
+// Exit exits with status 0, once the log has printed what it still owes.
+func Exit() {
+	narrate.Close()
+	os.Exit(0)
 }

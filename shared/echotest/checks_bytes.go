@@ -59,7 +59,7 @@ func echo(s *server) error {
 }
 
 func anySegmentation(s *server) error {
-	st := newStream(s.Phase, seeds.Add(1), upTo(9000), 3<<19)
+	st := newStream(s.Promises, seeds.Add(1), upTo(9000), 3<<19)
 	c, err := s.dialWith(st)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func anySegmentation(s *server) error {
 }
 
 func dribble(s *server) error {
-	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), upTo(20), 3000))
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(20), 3000))
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func dribble(s *server) error {
 // that could carry an acknowledgement: a read ends at an urgent byte, so what is
 // before it and what is behind it are two reads and two replies.
 func noDelay(s *server) error {
-	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(50), 4000))
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(50), 4000))
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func sweep(s *server, halfClose bool) error {
 	var all clients
 	defer func() { all.close() }()
 	for _, size := range sizes {
-		c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), upTo(3000), 50_000), smallWindow)
+		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow)
 		if err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ func sweep(s *server, halfClose bool) error {
 
 func sweepOneByOne(s *server, sizes []int64, halfClose bool) error {
 	for _, size := range sizes {
-		c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), upTo(3000), 50_000), smallWindow)
+		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow)
 		if err != nil {
 			return err
 		}
@@ -242,7 +242,7 @@ var kernelHolds = sync.OnceValue(func() int64 {
 	}
 	defer l.Close()
 	s := &server{addr: l.Addr().String()}
-	deaf, err := s.dialSized(newStream(s.Phase, 0, sized(1000), 1000), smallWindow)
+	deaf, err := s.dialSized(newStream(s.Promises, 0, sized(1000), 1000), smallWindow)
 	if err != nil {
 		return guess
 	}
@@ -252,7 +252,7 @@ var kernelHolds = sync.OnceValue(func() int64 {
 		return guess
 	}
 	defer c.Close()
-	writer := &client{TCPConn: c.(*net.TCPConn), stream: newStream(s.Phase, 0, sized(1000), 64<<10)}
+	writer := &client{TCPConn: c.(*net.TCPConn), stream: newStream(s.Promises, 0, sized(1000), 64<<10)}
 	took, err := writer.fill(mostUnread)
 	if err != nil {
 		return guess

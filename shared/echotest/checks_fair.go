@@ -31,7 +31,7 @@ type flood struct {
 }
 
 func (s *server) flood() (*flood, error) {
-	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(4000), 1<<20))
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(4000), 1<<20))
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func floodIsFair(s *server) error {
 // read of the one before the last of the ten.
 func turnsAreFair(s *server) error {
 	const burst, most = 3 << 20, 2 << 20
-	big, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(4000), 1<<20))
+	big, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(4000), 1<<20))
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func headerSplit(s *server) error {
 }
 
 func manyFrames(s *server) error {
-	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), upTo(3), 100_000))
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(3), 100_000))
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func manyFrames(s *server) error {
 // emptyFrames: moving the rest of a 256 KiB read for each frame in it takes a
 // hundred times as long as reading on.
 func emptyFrames(s *server) error {
-	c, err := s.dialWith(newStream(s.Phase, 0, sized(0), 4<<20))
+	c, err := s.dialWith(newStream(s.Promises, 0, sized(0), 4<<20))
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func emptyFrames(s *server) error {
 }
 
 func greatestFrame(s *server) error {
-	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(defaultMaxFrame), 1))
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(defaultMaxFrame), 1))
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (s *server) logged(c *client, word string) error {
 
 func tooLongWhileQueued(s *server) error {
 	for _, size := range []int64{100_000, 1_000_000, 3_000_000} {
-		c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), upTo(3000), 50_000), smallWindow)
+		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow)
 		if err != nil {
 			return err
 		}
@@ -285,7 +285,7 @@ func claimsCostNothing(s *server) error {
 }
 
 func halfFrameWaits(s *server) error {
-	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(200_000), 1))
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(200_000), 1))
 	if err != nil {
 		return err
 	}
@@ -310,7 +310,7 @@ func halfFrameWaits(s *server) error {
 
 func halfFrameEnds(s *server) error {
 	for _, part := range []int{1, 3, 4, 50} {
-		c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(100), 1000))
+		c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(100), 1000))
 		if err != nil {
 			return err
 		}
@@ -333,7 +333,7 @@ func halfFrameEnds(s *server) error {
 }
 
 func smallLimits(s *server) error {
-	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), upTo(1000), 100_000))
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(1000), 100_000))
 	if err != nil {
 		return err
 	}
@@ -341,7 +341,7 @@ func smallLimits(s *server) error {
 	if err := c.exchange(3 * int64(len(c.block))); err != nil {
 		return err
 	}
-	c.stream, c.patience = newStream(s.Phase, seeds.Add(1), sized(1000), 1), patience
+	c.stream, c.patience = newStream(s.Promises, seeds.Add(1), sized(1000), 1), patience
 	c.out.Store(0)
 	c.in.Store(0)
 	if err := c.exchange(10 * 1004); err != nil {
@@ -359,7 +359,7 @@ func idleHoldsNoBuffer(s *server) error {
 	defer func() { all.close() }()
 	resident, _, err := s.growth(func() error {
 		for range n {
-			c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(200_000), 1))
+			c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(200_000), 1))
 			if err != nil {
 				return err
 			}

@@ -78,7 +78,7 @@ func resetUnread(s *server) error {
 	stuck := make(clients, 3)
 	for i := range stuck {
 		var err error
-		if stuck[i], err = s.dialSized(newStream(s.Phase, seeds.Add(1), upTo(3000), 50_000), smallWindow); err != nil {
+		if stuck[i], err = s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow); err != nil {
 			return err
 		}
 		defer stuck[i].reset()
@@ -100,7 +100,7 @@ func resetUnread(s *server) error {
 const mostUnread = 96 << 20
 
 func slowReader(s *server) error {
-	slow, err := s.dialWith(newStream(s.Phase, seeds.Add(1), upTo(3000), 100_000))
+	slow, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(3000), 100_000))
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func slowReadersMemory(s *server) error {
 	defer func() { all.close() }()
 	resident, _, err := s.growth(func() error {
 		for range n {
-			c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), upTo(3000), 100_000), smallWindow)
+			c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 100_000), smallWindow)
 			if err != nil {
 				return err
 			}
@@ -259,7 +259,7 @@ func goneBeforeAccept(s *server) error {
 
 // signalStorm sends what a Go program ignores or handles by itself.
 func signalStorm(s *server) error {
-	st := newStream(s.Phase, seeds.Add(1), upTo(2000), 1<<20)
+	st := newStream(s.Promises, seeds.Add(1), upTo(2000), 1<<20)
 	c, err := s.dialWith(st)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ var limitChecks = []Check{
 	{Name: "out-of-descriptors-alone", Alone: true, Chapter: chapter1, run: on(outOfDescriptorsAlone),
 		Promise: "EMFILE without a client that could leave is retried within a moment, in one log line",
 		Cause:   "EMFILE from accept(2) ends the server, is retried without a pause, or is retried only when a client leaves"},
-	{Name: "beyond-fd-setsize", Chapter: chapter4, when: func(p Phase) bool { return p.Concurrent && !p.FDSet }, run: on(beyondFDSetsize),
+	{Name: "beyond-fd-setsize", Chapter: chapter4, when: func(p Promises) bool { return p.Concurrent && !p.FDSet }, run: on(beyondFDSetsize),
 		Promise: "more clients than fit in an fd_set are served",
 		Cause:   "select(2), or a table of a fixed size"},
 }
@@ -79,7 +79,7 @@ func churn(s *server) error {
 // comeAndGo is one short connection. Most end with a reset, which leaves no
 // TIME_WAIT behind: a machine has only so many ports.
 func (s *server) comeAndGo(i int) error {
-	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), upTo(100), 300))
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(100), 300))
 	if err != nil {
 		return err
 	}

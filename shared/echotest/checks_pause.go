@@ -46,7 +46,7 @@ func pausedMemory(s *server) error {
 	defer func() { all.close() }()
 	resident, _, err := s.growth(func() error {
 		for range n {
-			c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), sized(defaultMaxFrame), 1), smallWindow)
+			c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(defaultMaxFrame), 1), smallWindow)
 			if err != nil {
 				return err
 			}
@@ -75,14 +75,14 @@ func idleTimeout(s *server) error {
 	var all clients
 	defer func() { all.close() }()
 	for range 3 {
-		c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(5000), 1))
+		c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(5000), 1))
 		if err != nil {
 			return err
 		}
 		all = append(all, c)
 	}
 	mute, dribbler, busy := all[0], all[1], all[2]
-	busy.stream = newStream(s.Phase, seeds.Add(1), sized(10), 1000)
+	busy.stream = newStream(s.Promises, seeds.Add(1), sized(10), 1000)
 	start := time.Now()
 	ended := make(chan error, 2)
 	go func() { ended <- after(mute.recvEOF(), "nothing, with -idle-timeout 400ms") }()
@@ -135,7 +135,7 @@ func (s *server) stopQueued() error {
 	var all clients
 	defer func() { all.close() }()
 	for range 3 {
-		c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), upTo(9000), 100_000), smallWindow)
+		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(9000), 100_000), smallWindow)
 		if err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ func stopUnderFire(t *Target) error {
 		return err
 	}
 	defer s.kill()
-	c, err := s.dialSized(newStream(s.Phase, seeds.Add(1), sized(4000), 1<<20), smallWindow)
+	c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(4000), 1<<20), smallWindow)
 	if err != nil {
 		return err
 	}

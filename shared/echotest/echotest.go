@@ -8,7 +8,7 @@
 // The whole test of a rung is:
 //
 //	func TestMain(m *testing.M) { echotest.Main(m, main) }
-//	func TestEcho(t *testing.T) { echotest.Run(t, echotest.Phase{Concurrent: true}) }
+//	func TestEcho(t *testing.T) { echotest.Run(t, echotest.Promises{Concurrent: true}) }
 //
 // The test binary starts itself again as the server, so a server that crashes,
 // spins or eats memory is seen from outside and fails one test. Neither the go
@@ -27,9 +27,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Phase says which promises a rung keeps. The zero Phase is a server that
+// Promises says which promises a rung keeps. The zero Promises is a server that
 // echoes bytes, one client at a time, and may burn a CPU while it waits.
-type Phase struct {
+type Promises struct {
 	Concurrent bool // serves all its clients, not one after the other
 	Sleeps     bool // uses no CPU while there is nothing to do
 	FDSet      bool // turns away descriptors that do not fit in an fd_set
@@ -47,7 +47,7 @@ type Check struct {
 	OnWire bool // needs the server's address only, no hold on its process
 	Alone  bool // measures time or memory: wants no other check beside it
 
-	when func(Phase) bool
+	when func(Promises) bool
 	run  func(*Target) error
 }
 
@@ -73,7 +73,7 @@ func (c Check) Run(t *Target) error {
 }
 
 // Checks lists the checks a server of phase p has to pass, in a fixed order.
-func Checks(p Phase) []Check {
+func Checks(p Promises) []Check {
 	var list []Check
 	for _, theme := range [][]Check{byteChecks, hostileChecks, fairChecks, limitChecks, frameChecks, pauseChecks, operatorChecks, walls} {
 		for _, c := range theme {
@@ -85,19 +85,19 @@ func Checks(p Phase) []Check {
 	return list
 }
 
-func concurrent(p Phase) bool { return p.Concurrent }
-func sleeps(p Phase) bool     { return p.Sleeps }
-func framed(p Phase) bool     { return p.Framed }
-func raw(p Phase) bool        { return !p.Framed }
+func concurrent(p Promises) bool { return p.Concurrent }
+func sleeps(p Promises) bool     { return p.Sleeps }
+func framed(p Promises) bool     { return p.Framed }
+func raw(p Promises) bool        { return !p.Framed }
 
 // Run makes a subtest of every check of phase p. The server is the test binary
 // itself, started again; the package's TestMain must call [Main].
-func Run(t *testing.T, p Phase) {
+func Run(t *testing.T, p Promises) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := &Target{Phase: p, argv: []string{self}, env: []string{asServer + "=1"}, build: buildHere}
+	target := &Target{Promises: p, argv: []string{self}, env: []string{asServer + "=1"}, build: buildHere}
 	for _, c := range Checks(p) {
 		t.Run(c.Name, func(t *testing.T) {
 			if !c.Alone {

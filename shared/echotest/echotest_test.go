@@ -27,7 +27,7 @@ func TestClock(t *testing.T) {
 }
 
 func TestStream(t *testing.T) {
-	s := newStream(Phase{Framed: true}, 1, sized(6), 25) // three frames of 10 bytes
+	s := newStream(Promises{Framed: true}, 1, sized(6), 25) // three frames of 10 bytes
 	for _, c := range []struct{ offset, boundary, next int64 }{
 		{0, 0, 10}, {9, 0, 10}, {10, 10, 20}, {29, 20, 30}, {30, 30, 40}, {75, 70, 80},
 	} {
@@ -84,7 +84,7 @@ func echoFrames(c *net.TCPConn, faulty func([]byte) []byte) {
 }
 
 // listening serves on package net, a goroutine for each client.
-func listening(t *testing.T, p Phase, serve handler, faulty func([]byte) []byte) *Target {
+func listening(t *testing.T, p Promises, serve handler, faulty func([]byte) []byte) *Target {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -108,17 +108,17 @@ func listening(t *testing.T, p Phase, serve handler, faulty func([]byte) []byte)
 }
 
 var (
-	bytesPhase  = Phase{Concurrent: true, Sleeps: true}
-	framesPhase = Phase{Concurrent: true, Sleeps: true, Framed: true}
+	bytesPromises  = Promises{Concurrent: true, Sleeps: true}
+	framesPromises = Promises{Concurrent: true, Sleeps: true, Framed: true}
 )
 
 // TestHonest: servers that are built in another way keep the promises too.
 func TestHonest(t *testing.T) {
 	for name, target := range map[string]*Target{
-		"bytes":  listening(t, bytesPhase, echoBytes, honest),
-		"frames": listening(t, framesPhase, echoFrames, honest),
+		"bytes":  listening(t, bytesPromises, echoBytes, honest),
+		"frames": listening(t, framesPromises, echoFrames, honest),
 	} {
-		for _, c := range Checks(target.Phase) {
+		for _, c := range Checks(target.Promises) {
 			if !c.OnWire || c.Name == "many-clients" { // both ends of those are in this process
 				continue
 			}
@@ -149,8 +149,8 @@ func TestFaulty(t *testing.T) {
 		},
 	}
 	for name, faulty := range faults {
-		target := listening(t, bytesPhase, echoBytes, faulty)
-		for _, c := range Checks(target.Phase) {
+		target := listening(t, bytesPromises, echoBytes, faulty)
+		for _, c := range Checks(target.Promises) {
 			if c.Name != name {
 				continue
 			}
@@ -166,7 +166,7 @@ func TestFaulty(t *testing.T) {
 
 // TestChecks: names are the names of subtests, and every check says why it is there.
 func TestChecks(t *testing.T) {
-	for _, p := range []Phase{{}, {Sleeps: true}, {Concurrent: true}, bytesPhase, framesPhase} {
+	for _, p := range []Promises{{}, {Sleeps: true}, {Concurrent: true}, bytesPromises, framesPromises} {
 		seen := map[string]bool{}
 		for _, c := range Checks(p) {
 			if seen[c.Name] || strings.ContainsAny(c.Name, " /_") {

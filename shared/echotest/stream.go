@@ -23,7 +23,7 @@ func upTo(n int) sizer { return func(r *rand.Rand) int { return r.IntN(n + 1) } 
 
 // newStream makes a block of at least total bytes. Clients with different seeds
 // send different bytes, so that bytes that reach the wrong client are noticed.
-func newStream(p Phase, seed uint64, size sizer, total int) *stream {
+func newStream(p Promises, seed uint64, size sizer, total int) *stream {
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[:], seed)
 	source := rand.NewChaCha8(key)

@@ -12,7 +12,7 @@ import (
 // A Target is the server under examination: a program that each check starts
 // afresh, or one that is listening already.
 type Target struct {
-	Phase Phase
+	Promises Promises
 
 	argv []string // the program
 	env  []string
@@ -23,14 +23,14 @@ type Target struct {
 }
 
 // Program is a target started from an executable file.
-func Program(path string, p Phase) *Target {
-	return &Target{Phase: p, argv: []string{path},
+func Program(path string, p Promises) *Target {
+	return &Target{Promises: p, argv: []string{path},
 		build: func() (string, func(), error) { return path, func() {}, nil }}
 }
 
 // Listening is a target that somebody else has started. Only the checks that
 // are OnWire can be run on it.
-func Listening(addr string, p Phase) *Target { return &Target{Phase: p, addr: addr} }
+func Listening(addr string, p Promises) *Target { return &Target{Promises: p, addr: addr} }
 
 // buildHere builds the package in the working directory, which is where go
 // test runs a test.
@@ -78,7 +78,7 @@ func limited(nofile int, run func(*server) error, args ...string) func(*Target) 
 // start brings up a server and waits for its ready line.
 func (t *Target) start(nofile int, args ...string) (*server, error) {
 	if t.addr != "" {
-		return &server{Phase: t.Phase, addr: t.addr}, nil
+		return &server{Promises: t.Promises, addr: t.addr}, nil
 	}
 	return t.startOn("127.0.0.1:0", nofile, args...)
 }
@@ -88,7 +88,7 @@ func (t *Target) startOn(addr string, nofile int, args ...string) (*server, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &server{Phase: t.Phase, process: p}
+	s := &server{Promises: t.Promises, process: p}
 	if s.addr, err = p.ready(); err != nil {
 		p.kill()
 		return nil, s.explain(err)
@@ -98,7 +98,7 @@ func (t *Target) startOn(addr string, nofile int, args ...string) (*server, erro
 
 // A server is what a check examines. process is nil when somebody else runs it.
 type server struct {
-	Phase
+	Promises
 	*process
 	addr string
 }

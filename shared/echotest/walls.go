@@ -12,18 +12,18 @@ import (
 // next rung takes down.
 var walls = []Check{
 	{Name: "wall-one-at-a-time", Wall: true, OnWire: true, Chapter: chapter1, run: on(oneAtATime),
-		when:    func(p Phase) bool { return !p.Concurrent },
+		when:    func(p Promises) bool { return !p.Concurrent },
 		Promise: "the second client connects, and is served when the first has left",
 		Cause:   "this server has more than one client at a time (then it is not this rung), or it has forgotten the one who waited"},
 	{Name: "wall-burns-cpu", Wall: true, Alone: true, Chapter: chapter2, run: on(burnsCPU),
-		when:    func(p Phase) bool { return !p.Sleeps },
+		when:    func(p Promises) bool { return !p.Sleeps },
 		Promise: "asking every client again and again takes most of a CPU, also when nobody says anything",
 		Cause:   "this server sleeps while it has nothing to do (then it is not this rung)"},
 	{Name: "idle-costs-nothing", Alone: true, Chapter: chapter3, run: on(idleCostsNothing), when: sleeps,
 		Promise: "clients that say nothing cost no CPU",
 		Cause:   "the loop goes round without a reason: readiness that nobody takes away, write interest with nothing to write, or a wait without sleep"},
 	{Name: "wall-fd-setsize", Wall: true, Alone: true, Chapter: chapter3, run: on(fdSetsize),
-		when:    func(p Phase) bool { return p.FDSet },
+		when:    func(p Promises) bool { return p.FDSet },
 		Promise: "a descriptor that does not fit in an fd_set is turned away; the others are served, and there is room again when some leave",
 		Cause:   "FdSet.Set of a descriptor of unix.FD_SETSIZE or more (it panics): close such a client at once"},
 	{Name: "wall-no-boundaries", Wall: true, Chapter: chapter5, run: on(noBoundaries, "-v"), when: raw,
@@ -177,7 +177,7 @@ func noBoundaries(s *server) error {
 }
 
 func keepsBoundaries(s *server) error {
-	c, err := s.dialWith(newStream(s.Phase, seeds.Add(1), sized(5), 90))
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(5), 90))
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ var seeds atomic.Uint64
 
 // dial connects a client with a small stream of its own.
 func (s *server) dial() (*client, error) {
-	return s.dialWith(newStream(s.Phase, seeds.Add(1), upTo(200), 4000))
+	return s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(200), 4000))
 }
 
 func (s *server) dialWith(st *stream) (*client, error) { return s.dialSized(st, 0) }

@@ -1,178 +1,374 @@
-// Package narrate tells system calls and their results in words, one line
-// each:
+// Package narrate prints system calls and their results, and keeps whatever a
+// program says on standard error from stopping it.
+//
+// With -v each call is one line:
 //
 //	accept(3) = 7  127.0.0.1:51514
 //	read(7) = 6  "hello\n"
 //	read(7) = EAGAIN  nothing there yet
-//	select(8) = 2 ready
+//	select(8) = 2 ready  after 3.2 s
 //
 // The number in brackets is the call's first argument: for most calls a
 // descriptor, for select(2) the highest descriptor plus one.
 //
-// Repetition is folded. A call that ends as it did the last time is counted, not
-// printed; the count follows when that call ends differently, and once a second.
+// The order of the lines is the order of the calls. A call that may sleep is
+// printed in two halves on one line: the first half when it begins, the second
+// when it returns. So the last line on the screen shows where a program sleeps.
+// Only calls that did nothing, those that returned EAGAIN, are folded: after the
+// first few they are counted, and the count is printed before the next call
+// that did something, and once a second.
+//
+// With -v=json each call is a JSON object, for other programs: see [Flag].
 package narrate
 
 import (
+	"flag"
 	"fmt"
-	"io"
+	"path/filepath"
+	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	_ "example/tcpladder/shared/system"
 )
 
-// On tells whether the narration has been started. A caller looks at it before
-// it prepares what to say, so that a server that runs silently pays for one
+// On reports whether the narration has been switched on. A caller looks at it
+// before it prepares what to say, so that a silent server pays for one
 // comparison and no more.
 var On bool
 
-// clip is the number of bytes of a payload that are shown.
+// A Call is a system call: what it was asked, and what it returned.
+type Call struct {
+	Name    string
+	Arg     int           // the first argument
+	Result  int           // what it returned, unless
+	Err     error         // it failed
+	Words   string        // what the result means
+	Bytes   []byte        // that were read or written
+	FD      int           // the descriptor that a registration is about; 0: no registration
+	Want    *Set          // what a wait or a registration asks for
+	Ready   *Set          // what a wait reports
+	Timeout time.Duration // how long the call may sleep; negative: until there is something to do
+
+	waits bool      // for descriptors to become ready: Result is their number
+	began time.Time // when it was entered, if it may sleep
+	place place
+}
+
+// A Set names descriptors, by what is wanted of them or reported about them.
+type Set struct {
+	Read  []int `json:"read,omitempty"`
+	Write []int `json:"write,omitempty"`
+}
+
+// Add adds fd.
+func (s *Set) Add(fd int, read, write bool) {
+	if read {
+		s.Read = append(s.Read, fd)
+	}
+	if write {
+		s.Write = append(s.Write, fd)
+	}
+}
+
+// A narrator prints for one process. Its methods need the mutex.
+type narrator struct {
+	mu   sync.Mutex
+	out  output
+	log  limiter
+	json bool
+
+	half   *Call // its first half is the last thing printed
+	folds  folds
+	record record
+}
+
+var story = &narrator{out: output{fd: 2}}
+
+// Flag defines the flag -name, which switches the narration on: in words, or as
+// JSON with -name=json. It must be called by package main, which is how the
+// places in the JSON objects become relative to the program's own folder.
+func Flag(name, usage string) {
+	_, file, _, _ := runtime.Caller(1)
+	flag.Var(&mode{folder: filepath.Dir(file)}, name, usage)
+}
+
+// A mode is the value of the flag.
+type mode struct {
+	value, folder string
+}
+
+func (m *mode) IsBoolFlag() bool { return true }
+
+func (m *mode) String() string { return m.value }
+
+func (m *mode) Set(s string) error {
+	on, err := strconv.ParseBool(s)
+	if err != nil && s != "json" {
+		return fmt.Errorf("not true, false or json")
+	}
+	story.mu.Lock()
+	defer story.mu.Unlock()
+	On, m.value = on || s == "json", s
+	if story.json = s == "json"; story.json {
+		story.record = newRecord(m.folder)
+		story.out.announce = story.announce
+	}
+	return nil
+}
+
+// Done narrates a call that could not sleep and has returned.
+func Done(c Call) {
+	if !On {
+		return
+	}
+	story.mu.Lock()
+	defer story.mu.Unlock()
+	story.settle(&c)
+}
+
+// Registration narrates a call that changed what a poller watches fd for.
+func Registration(name string, poller, fd int, read, write bool, err error) {
+	if !On {
+		return
+	}
+	words := "nothing"
+	switch {
+	case read && write:
+		words = "read, write"
+	case read:
+		words = "read"
+	case write:
+		words = "write"
+	}
+	want := &Set{}
+	want.Add(fd, read, write)
+	Done(Call{Name: name, Arg: poller, Err: err, FD: fd, Want: want, Words: fmt.Sprintf("descriptor %d: %s", fd, words)})
+}
+
+// Enter narrates that a call which may sleep begins. Its Return must follow.
+func Enter(c Call) *Call {
+	c.began = time.Now()
+	story.mu.Lock()
+	defer story.mu.Unlock()
+	if story.json {
+		c.place = here()
+		story.enter(&c)
+		return &c
+	}
+	story.unfold()
+	if story.text(c.head()) {
+		story.half = &c
+	}
+	return &c
+}
+
+// Return narrates that the call has returned: n, or err if that is not nil.
+func (c *Call) Return(n int, err error) {
+	c.Result, c.Err = n, err
+	story.mu.Lock()
+	defer story.mu.Unlock()
+	story.settle(c)
+}
+
+// Wait is Enter for a call that waits for descriptors to become ready. Ready is
+// to be filled in before Return.
+func Wait(c Call) *Call {
+	c.waits, c.Ready = true, &Set{}
+	return Enter(c)
+}
+
+// settle narrates a call that has returned.
+func (n *narrator) settle(c *Call) {
+	if n.json {
+		n.object(c)
+		return
+	}
+	if c.Err == unix.EAGAIN {
+		if n.folds.fold(c) {
+			n.folds.arm(n)
+			return
+		}
+	} else {
+		n.unfold()
+		n.folds.shown = n.folds.shown[:0]
+	}
+	if n.half == c {
+		n.half = nil
+		if n.out.finish(c.tail()) {
+			return
+		}
+	}
+	n.line(c.head() + c.tail())
+}
+
+// head is the first half of a line, tail the second.
+func (c *Call) head() string { return fmt.Sprintf("%s(%d)", c.Name, c.Arg) }
+
+func (c *Call) tail() string {
+	result, words := c.result()
+	text := " = " + result
+	if words != "" {
+		text += "  " + words
+	}
+	if slept := time.Since(c.began); !c.began.IsZero() && slept >= 10*time.Millisecond {
+		text += fmt.Sprintf("  after %.4g s", slept.Round(10*time.Millisecond).Seconds())
+	}
+	return text + "\n"
+}
+
+// result is what the call returned, and in words what that means to the caller.
+func (c *Call) result() (result, words string) {
+	switch {
+	case c.Err != nil:
+		return errorWords(c.Name, c.Err)
+	case c.waits:
+		return fmt.Sprintf("%d ready", c.Result), c.Words
+	case c.Bytes != nil:
+		return strconv.Itoa(c.Result), quote(c.Bytes)
+	}
+	return strconv.Itoa(c.Result), c.Words
+}
+
+func errorWords(name string, err error) (result, words string) {
+	errno, ok := err.(unix.Errno)
+	switch {
+	case !ok:
+		return "error", err.Error()
+	case errno == unix.EINTR:
+		return "EINTR", "a signal came first"
+	case errno == unix.EAGAIN && name == "accept": // which some systems also call EWOULDBLOCK
+		return "EAGAIN", "nobody is waiting"
+	case errno == unix.EAGAIN && name == "write":
+		return "EAGAIN", "no room for more yet"
+	case errno == unix.EAGAIN:
+		return "EAGAIN", "nothing there yet"
+	}
+	return unix.ErrnoName(errno), errno.Error()
+}
+
+// clip is how many bytes of a payload are shown.
 const clip = 32
 
-// Start begins to narrate to w. It must be called before the first narrated
-// call, and once.
-func Start(w io.Writer) {
-	On = true
-	story = &folder{out: w, known: map[call]*line{}}
-	go func() {
-		for range time.Tick(time.Second) {
-			story.tick()
-		}
-	}()
-}
-
-var story *folder
-
-// Call narrates a system call whose first argument is arg. Its result is n, or
-// err if that is not nil; note is added in words.
-func Call(name string, arg, n int, err error, note string) {
-	if !On {
-		return
-	}
-	result := strconv.Itoa(n)
-	if err != nil {
-		result, note = errorWords(name, err)
-	}
-	text := fmt.Sprintf("%s(%d) = %s", name, arg, result)
-	if note != "" {
-		text += "  " + note
-	}
-	story.tell(call{name, arg}, text)
-}
-
-// Ready narrates the return of a call that waits for descriptors (select,
-// epoll_wait, kevent) and reported n of them.
-func Ready(name string, arg, n int, err error) {
-	if !On {
-		return
-	}
-	if err != nil {
-		Call(name, arg, n, err, "")
-		return
-	}
-	story.tell(call{name, arg}, fmt.Sprintf("%s(%d) = %d ready", name, arg, n))
-}
-
-// Bytes returns a payload as it is narrated: quoted, and cut after 32 bytes.
-func Bytes(p []byte) string {
+// quote returns a payload as a Go string. Four bytes that begin with NUL are
+// most likely a binary number, so none of them is shown as a letter.
+func quote(p []byte) string {
+	end := `"`
 	if len(p) > clip {
-		return strconv.Quote(string(p[:clip])) + "..."
+		p, end = p[:clip], `"...`
 	}
-	return strconv.Quote(string(p))
+	var b strings.Builder
+	b.WriteByte('"')
+	for len(p) > 0 {
+		if p[0] == 0 {
+			number := p[:min(4, len(p))]
+			for _, c := range number {
+				fmt.Fprintf(&b, `\x%02x`, c)
+			}
+			p = p[len(number):]
+			continue
+		}
+		quoted, rest := quoteRune(p)
+		b.WriteString(quoted)
+		p = rest
+	}
+	return b.String() + end
 }
 
-// errorWords names an error and says what it means to the one who called.
-func errorWords(name string, err error) (result, note string) {
-	errno, ok := err.(unix.Errno)
-	if !ok {
-		return "error", err.Error()
-	}
-	note = errno.Error()
+// quoteRune quotes the first character of p. Control characters are numbers,
+// except those that text is full of.
+func quoteRune(p []byte) (quoted string, rest []byte) {
+	r, size := utf8.DecodeRune(p)
 	switch {
-	case errno == unix.EINTR:
-		note = "a signal came first"
-	case errno == unix.EAGAIN && name == "accept":
-		note = "nobody is waiting"
-	case errno == unix.EAGAIN && name == "write":
-		note = "no room for more yet"
-	case errno == unix.EAGAIN:
-		note = "nothing there yet"
+	case r == '\n' || r == '\r' || r == '\t' || r >= ' ' && r != 0x7f && r != utf8.RuneError:
+		quoted = strconv.Quote(string(p[:size]))
+		return quoted[1 : len(quoted)-1], p[size:]
 	}
-	return unix.ErrnoName(errno), note
+	return fmt.Sprintf(`\x%02x`, p[0]), p[1:]
 }
 
-// A call is what may repeat itself: one system call on one descriptor.
+// folds counts the calls that returned EAGAIN.
+type folds struct {
+	shown []call // since the last call that did something
+	more  int    // not shown
+	timer bool   // is set
+}
+
+// A call identifies what may repeat itself: one system call on one descriptor.
 type call struct {
 	name string
 	arg  int
 }
 
-// A line is how a call ended the last time.
-type line struct {
-	text   string
-	folded int // how often since it was last printed
+// fold counts c, unless it is among the first since a call that did something.
+func (f *folds) fold(c *Call) (folded bool) {
+	this := call{c.Name, c.Arg}
+	for _, shown := range f.shown {
+		if shown == this {
+			f.more++
+			return true
+		}
+	}
+	if len(f.shown) == 4 {
+		f.more++
+		return true
+	}
+	f.shown = append(f.shown, this)
+	return false
 }
 
-// A folder prints lines and folds those that repeat.
-type folder struct {
-	mu    sync.Mutex
-	out   io.Writer
-	known map[call]*line
-	order []call // the known calls, in the order in which they were first told
-}
-
-// tell prints text unless c ended in the same way the last time. Before it come
-// the calls that were folded just once: these are no cycle but led up to it.
-func (f *folder) tell(c call, text string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	l := f.known[c]
-	if l != nil && l.text == text {
-		l.folded++
+// arm sees to it that what is folded now is printed within a second.
+func (f *folds) arm(n *narrator) {
+	if f.timer {
 		return
 	}
-	if l == nil {
-		l = &line{}
-		f.known[c] = l
-		f.order = append(f.order, c)
-	}
-	for _, other := range f.order {
-		if f.known[other].folded == 1 {
-			f.unfold(f.known[other])
-		}
-	}
-	f.unfold(l)
-	l.text = text
-	fmt.Fprintln(f.out, text)
+	f.timer = true
+	time.AfterFunc(time.Second, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		f.timer = false
+		n.unfold()
+	})
 }
 
-// tick prints the counts of a second and forgets the calls that were silent,
-// so that their next line is printed at once.
-func (f *folder) tick() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var busy []call
-	for _, c := range f.order {
-		if f.known[c].folded == 0 {
-			delete(f.known, c)
-			continue
-		}
-		f.unfold(f.known[c])
-		busy = append(busy, c)
+// unfold prints how many calls were folded.
+func (n *narrator) unfold() {
+	if n.json {
+		n.again()
+		return
 	}
-	f.order = busy
+	if n.folds.more == 0 {
+		return
+	}
+	calls := "calls"
+	if n.folds.more == 1 {
+		calls = "call"
+	}
+	n.line(fmt.Sprintf("… %s more %s returned EAGAIN\n", thousands(n.folds.more), calls))
+	n.folds.more = 0
 }
 
-// unfold prints l with its count, if it was folded.
-func (f *folder) unfold(l *line) {
-	switch l.folded {
-	case 0:
-	case 1:
-		fmt.Fprintln(f.out, l.text)
-	default:
-		fmt.Fprintf(f.out, "%s  [%d times]\n", l.text, l.folded)
+// thousands writes n with a comma after every three digits.
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
 	}
-	l.folded = 0
+	return s
+}
+
+// line prints a whole line. A first half before it stays one.
+func (n *narrator) line(s string) bool {
+	n.half = nil
+	return n.text(s)
+}
+
+// text prints s, which begins a line.
+func (n *narrator) text(s string) bool {
+	return n.out.begin(s, 0)
 }

@@ -37,14 +37,41 @@ func Listen(addr string) (fd int, err error) {
 	return fd, nil
 }
 
+// spare is how many descriptors must be left for clients and for what a server
+// opens later: 04's loop needs three. With fewer it would fail after it had said
+// that it was ready.
+const spare = 16
+
+// checkSpare opens as many and closes them again.
+func checkSpare(fd int) error {
+	var opened []int
+	defer func() {
+		for _, fd := range opened {
+			unix.Close(fd)
+		}
+	}()
+	for len(opened) < spare {
+		again, err := unix.Dup(fd)
+		if err != nil {
+			return fmt.Errorf("%w: a server needs %d more descriptors, and has %d (see ulimit -n)", err, spare, len(opened))
+		}
+		opened = append(opened, again)
+	}
+	return nil
+}
+
 func listen(local netip.AddrPort) (int, error) {
 	family, name := sockaddr(local)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
-	narrate.Call("socket", family, fd, err, "TCP, "+local.Addr().String())
+	narrate.Done(narrate.Call{Name: "socket", Arg: family, Result: fd, Err: err, Words: "TCP, " + local.Addr().String()})
 	if err != nil {
 		return -1, err
 	}
-	if err := prepare(fd, family, name); err != nil {
+	err = prepare(fd, family, name)
+	if err == nil {
+		err = checkSpare(fd)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
@@ -64,11 +91,11 @@ func prepare(fd, family int, name unix.Sockaddr) error {
 	}
 	if err == nil {
 		err = unix.Bind(fd, name)
-		narrate.Call("bind", fd, 0, err, "")
+		narrate.Done(narrate.Call{Name: "bind", Arg: fd, Err: err})
 	}
 	if err == nil {
 		err = unix.Listen(fd, backlog)
-		narrate.Call("listen", fd, 0, err, "")
+		narrate.Done(narrate.Call{Name: "listen", Arg: fd, Err: err})
 	}
 	return err
 }

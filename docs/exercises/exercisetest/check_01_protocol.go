@@ -50,7 +50,7 @@ var protocol = Exercise{
 		{Name: "a-port-is-enough", Run: protocolPort,
 			Promise: "an only argument that is a number is the port, as the test script gives it",
 			Cause:   "the argument is refused, or the server listens elsewhere than on 127.0.0.1"},
-	}, echoChecks(echotest.Phase{Sleeps: true}, "bad-flag", "bad-address", "help")...),
+	}, echoChecks(echotest.Promises{Sleeps: true}, "bad-flag", "bad-address", "help")...),
 }
 
 // greeted is dial and the *.

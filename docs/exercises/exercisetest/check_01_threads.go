@@ -20,7 +20,7 @@ var threads = Exercise{
 			Promise: "each client gets its own bytes, also when all send at once",
 			Cause:   "two goroutines use one buffer"},
 		// There are no turns: the kernel shares the time out between the threads.
-	}, without(echoChecks(echotest.Phase{Concurrent: true, Sleeps: true}), "turns-are-fair")...),
+	}, without(echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}), "turns-are-fair")...),
 }
 
 // threeAtOnce has three clients take turns, letter by letter. None leaves before

@@ -24,7 +24,7 @@ var naps = Exercise{
 		{Name: "costs-latency", Alone: true, Run: on(napsCost, "-nap", "50ms"),
 			Promise: "with a nap of 50ms round trips take that long, and not much longer",
 			Cause:   "the length of the nap is not that of the flag, or there is a nap for each client"},
-	}, echoChecks(echotest.Phase{Concurrent: true}, "echo", "any-segmentation", "half-close", "half-close-queued",
+	}, echoChecks(echotest.Promises{Concurrent: true}, "echo", "any-segmentation", "half-close", "half-close-queued",
 		"many-clients", "reset", "reset-unread", "slow-reader", "flood-is-fair", "out-of-descriptors", "churn",
 		"stop-idle", "stop-busy", "bad-flag", "port-taken", "help")...),
 }

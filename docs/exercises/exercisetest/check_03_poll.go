@@ -22,7 +22,7 @@ var poll = Exercise{
 		{Name: "no-ceiling", Run: on(noCeiling),
 			Promise: "a client whose descriptor is FD_SETSIZE or more is served like all others",
 			Cause:   "clients are turned away for the number of their descriptor"},
-	}, echoChecks(echotest.Phase{Concurrent: true, Sleeps: true})...),
+	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true})...),
 }
 
 func saysPoll(s *server) error {

@@ -32,7 +32,7 @@ var edge = Exercise{
 		{Name: "many-at-the-door", Run: on(edgeDoor),
 			Promise: "all who wait at the door are let in, also if there are hundreds",
 			Cause:   "accept stops before EAGAIN, and the listener is not reported again until somebody else comes"},
-	}, echoChecks(echotest.Phase{Concurrent: true, Sleeps: true})...),
+	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true})...),
 }
 
 // edgeBurst sends, in one write, what the server needs twelve reads for.

@@ -55,7 +55,7 @@ var lineEcho = Exercise{
 		{Name: "stops", Run: ending(lineStops),
 			Promise: "SIGTERM ends the server with status 0, whatever its clients do",
 			Cause:   "the way out waits for a client"},
-	}, echoChecks(echotest.Phase{Concurrent: true, Sleeps: true}, "bad-flag", "bad-address", "help")...),
+	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}, "bad-flag", "bad-address", "help")...),
 }
 
 // lines sends text, wants back what is owed, and the end of file.

@@ -23,7 +23,7 @@ var spin = Exercise{
 		{Name: "then-sleeps", Alone: true, Run: spinIdle,
 			Promise: "when nobody says anything for longer than that, no CPU is used",
 			Cause:   "after a spin that brought nothing there is another one, instead of a wait in the kernel"},
-	}, echoChecks(echotest.Phase{Concurrent: true, Sleeps: true})...),
+	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true})...),
 }
 
 // spinShare gives the share of a CPU that a server needs for a client who makes n

@@ -40,7 +40,7 @@ var status = Exercise{
 		{Name: "limit", Run: on(statusLimit, "-status", "20ms", "-max-clients", "2"),
 			Promise: "a client too many is told so, and then gets end of file; it is not counted; there is room again when somebody leaves",
 			Cause:   "the connection is closed with its input unread, so the kernel resets it, or it is counted as a client"},
-	}, withFlags("-status 0s -max-clients 100000", echoChecks(echotest.Phase{Concurrent: true, Sleeps: true}))...),
+	}, withFlags("-status 0s -max-clients 100000", echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}))...),
 }
 
 var statusLine = regexp.MustCompile(`^Server status: (\d+) active connections$`)

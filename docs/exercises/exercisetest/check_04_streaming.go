@@ -58,7 +58,7 @@ var streaming = Exercise{
 		{Name: "idle-costs-nothing", Alone: true, Run: on(streamIdle),
 			Promise: "ten silent clients and a silent operator cost no CPU",
 			Cause:   "the standard input is polled, or a readiness is wanted that is of no use"},
-	}, echoChecks(echotest.Phase{Concurrent: true, Sleeps: true}, "bad-flag", "bad-address", "help")...),
+	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}, "bad-flag", "bad-address", "help")...),
 }
 
 // join connects n clients and wants them to get the numbers from first on.

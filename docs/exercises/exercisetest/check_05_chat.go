@@ -50,7 +50,7 @@ var chat = Exercise{
 		{Name: "stops", Run: chatStops,
 			Promise: "SIGTERM sends what is queued, and ends with status 0, whatever the members do",
 			Cause:   "the end waits for a member that does not read"},
-	}, echoChecks(echotest.Phase{Concurrent: true, Sleeps: true}, "bad-address", "bad-flag", "help")...),
+	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}, "bad-address", "bad-flag", "help")...),
 }
 
 // A member is a client of the chat.

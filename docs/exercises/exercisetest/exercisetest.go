@@ -155,7 +155,7 @@ func dieWithParent() {
 
 // echoChecks takes those checks over that every rung of phase p has to pass; with
 // names only these.
-func echoChecks(p echotest.Phase, names ...string) []Check {
+func echoChecks(p echotest.Promises, names ...string) []Check {
 	wanted := map[string]bool{}
 	for _, name := range names {
 		wanted[name] = true

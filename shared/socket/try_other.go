@@ -7,5 +7,5 @@ import "golang.org/x/sys/unix"
 // Only Linux promises that a program may make its system calls itself; macOS
 // and OpenBSD want them to go through libc.
 
-func readNow(fd int, p []byte) (int, error)  { return unix.Read(fd, p) }
-func writeNow(fd int, p []byte) (int, error) { return unix.Write(fd, p) }
+func tryRead(fd int, p []byte) (int, error)  { return unix.Read(fd, p) }
+func tryWrite(fd int, p []byte) (int, error) { return unix.Write(fd, p) }
