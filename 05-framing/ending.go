@@ -69,7 +69,7 @@ func (c *conn) ignore(n int) error {
 
 // took notes that the kernel has taken n bytes for the client.
 func (c *conn) took(n int) {
-	if n > 0 && *idleTimeout > 0 {
+	if n > 0 && c.timer != nil {
 		c.progress = time.Now()
 	}
 }
@@ -83,7 +83,6 @@ func (s *server) finish(c *conn) error {
 		return io.EOF
 	case c.end != nil && !owed && !c.lingering:
 		c.lingering = true
-		c.progress = time.Now()
 		c.timer.Stop()
 		c.timer = nil
 		if err := socket.ShutdownWrite(c.fd); err != nil {
@@ -91,7 +90,8 @@ func (s *server) finish(c *conn) error {
 		}
 	}
 	if c.timer == nil && c.patience() > 0 {
-		s.expire(c)
+		c.progress = time.Now()
+		s.watch(c, c.patience())
 	}
 	return nil
 }
@@ -104,19 +104,17 @@ func (c *conn) patience() time.Duration {
 	return *idleTimeout
 }
 
-// expire drops c when its time is up. Progress comes far too often to set the
-// timer again each time. So the timer looks how long ago the last one was, and
-// waits for the rest.
-func (s *server) expire(c *conn) {
-	if c.progress.IsZero() {
-		c.progress = time.Now()
-	}
-	left := c.patience() - time.Since(c.progress)
-	if left <= 0 {
-		s.drop(c, errIdle)
-		return
-	}
-	c.timer = s.loop.After(left, func() { s.expire(c) })
+// watch drops c unless it makes progress within d. Progress comes far too often to
+// set the timer again each time: so when the timer is due, watch looks how long ago
+// the last progress was, and waits for the rest.
+func (s *server) watch(c *conn, d time.Duration) {
+	c.timer = s.loop.After(d, func() {
+		if left := c.patience() - time.Since(c.progress); left > 0 {
+			s.watch(c, left)
+		} else {
+			s.drop(c, errIdle)
+		}
+	})
 }
 
 // drain stops accepting and answering. It returns when every client has what it

@@ -146,7 +146,7 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 
 // drop ends a client. Every way out leads through here.
 func (s *server) drop(c *conn, err error) {
-	if err != io.EOF && c.end == nil { // otherwise it has been logged already
+	if err != io.EOF && (c.end == nil || c.end == io.EOF) { // the others are logged already
 		log.Printf("client %v: %v", c.peer, err)
 	}
 	delete(s.clients, c.fd)

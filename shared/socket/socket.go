@@ -30,7 +30,9 @@ func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
 	}
 	call := narrate.Enter(narrate.Call{Name: "accept", Arg: listener})
 	fd, peer, err = acceptOne(listener)
-	call.Words = peer.String()
+	if err == nil {
+		call.Words = peer.String()
+	}
 	call.Return(fd, err)
 	return fd, peer, err
 }
@@ -40,7 +42,11 @@ func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
 func TryAccept(listener int) (fd int, peer netip.AddrPort, err error) {
 	fd, peer, err = acceptOne(listener)
 	if narrate.On {
-		narrate.Done(narrate.Call{Name: "accept", Arg: listener, Result: fd, Err: err, Words: peer.String()})
+		call := narrate.Call{Name: "accept", Arg: listener, Result: fd, Err: err}
+		if err == nil {
+			call.Words = peer.String()
+		}
+		narrate.Done(call)
 	}
 	return fd, peer, err
 }
