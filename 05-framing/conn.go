@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"log"
 	"net/netip"
 	"os"
@@ -64,7 +63,7 @@ func (c *conn) read(buf []byte) error {
 func (c *conn) answer(more []byte) error {
 	codec := frame.Codec{Max: *maxFrame, Handle: handle}
 	c.received, more = codec.Complete(c.received, more)
-	held := len(c.received)
+	complete := c.received
 	for c.end == nil && !c.paused {
 		var err error
 		room := *writeBuffer - len(c.unsent)
@@ -84,11 +83,11 @@ func (c *conn) answer(more []byte) error {
 		}
 	}
 	if len(c.received) == 0 || c.end != nil {
-		memory.Dropped(held)
-		c.received = bytes.Clone(more) // more is the server's, for the next read
+		memory.Put(complete)
+		c.received = keep(more)
 	}
 	if cap(replies) > 2<<20 {
-		memory.Dropped(cap(replies))
+		memory.Put(replies)
 		replies = nil
 	}
 	return nil
@@ -97,7 +96,6 @@ func (c *conn) answer(more []byte) error {
 // flush sends what is unsent, and then answers the frames in received: no event
 // will come for these, they have been read already.
 func (c *conn) flush() error {
-	memory.Dropped(len(c.unsent))
 	if err := c.write(nil); err != nil {
 		return err
 	}
@@ -119,11 +117,12 @@ func (c *conn) write(p []byte) error {
 	c.took(n)
 	switch {
 	case n == len(p):
+		memory.Put(c.unsent)
 		c.unsent = nil // an idle client holds no memory
 	case queued:
 		c.unsent = p[n:]
 	default:
-		c.unsent = bytes.Clone(p[n:]) // p is for all clients
+		c.unsent = keep(p[n:])
 	}
 	// Two marks, so that a client does not stop and go with every byte.
 	if len(c.unsent) >= *writeBuffer {
@@ -132,4 +131,12 @@ func (c *conn) write(p []byte) error {
 		c.paused = false
 	}
 	return nil
+}
+
+// keep returns a copy of p, which is in a buffer for all clients.
+func keep(p []byte) []byte {
+	if len(p) == 0 {
+		return nil
+	}
+	return append(memory.Get(len(p)), p...)
 }

@@ -77,10 +77,11 @@ func (s *server) visit(c *conn) error {
 	return nil
 }
 
-// share is how much is read from a client at a time: less if there are several, or
-// if the write buffer is small, because one turn must not take too many writes.
+// share is how much is read from a client at a time: less if there are several, but
+// room for a frame of 64 KiB; and less if the write buffer is small, because one
+// turn must not take too many writes.
 func (s *server) share() int {
-	return min(max(64<<10, bufferSize/len(s.clients)), max(*writeBuffer, 4096))
+	return min(max(68<<10, bufferSize/len(s.clients)), max(*writeBuffer, 4096))
 }
 
 // accept takes the clients that are waiting, at most 64: other clients have to

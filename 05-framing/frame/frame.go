@@ -9,6 +9,8 @@ package frame
 import (
 	"encoding/binary"
 	"fmt"
+
+	"example/tcpladder/shared/memory"
 )
 
 // HeaderSize is the number of bytes before the payload.
@@ -98,7 +100,9 @@ func (c Codec) Complete(part, more []byte) (_, rest []byte) {
 			break
 		}
 		if size := len(part) + n; size > cap(part) {
-			part = append(make([]byte, 0, min(2*size, len(part)+missing)), part...)
+			grown := append(memory.Get(min(2*size, len(part)+missing)), part...)
+			memory.Put(part)
+			part = grown
 		}
 		part, more = append(part, more[:n]...), more[n:]
 	}

@@ -1,29 +1,76 @@
-// Package memory gives memory back to the system after a burst.
+// Package memory is where a server gets its large buffers, and where it leaves
+// those that it no longer needs.
 //
-// The Go runtime collects garbage when the heap has grown by a factor. A server
-// whose large clients have all left does not grow, so it would keep what they
-// needed for minutes, and part of it for good (golang/go#35407).
+// The next client often needs a buffer that the last one has left: to make one
+// of 64 KiB takes longer than to fill it. On the other hand, the Go runtime
+// collects garbage only when the heap has grown by a factor. A server whose large
+// clients have all left does not grow, so it would keep what they needed for
+// minutes, and part of it for good (golang/go#35407).
 package memory
 
 import (
 	"math"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 )
 
 const (
-	large = 64 << 10        // bytes; what is smaller is not worth a collection
+	small = 4 << 10         // bytes; a smaller buffer is as cheap to make as to find
+	most  = 2 << 20         // bytes, of all buffers that are kept
+	large = 64 << 10        // bytes; less is not worth a collection
 	quiet = 5 * time.Second // without another large buffer
 )
 
-// It is never due, until Dropped sets it: a server that is idle does not wake up.
-var timer = time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)
+var (
+	mu   sync.Mutex
+	kept [][]byte
+	size int // bytes, of all that is in kept
+)
 
-// Dropped notes that a buffer of n bytes is no longer needed. If it was large,
-// unused memory goes back to the system 5 s later, unless other large buffers
-// have been dropped by then: then 5 s after those.
-func Dropped(n int) {
-	if n >= large {
+// It is never due, until Put sets it: a server that is idle does not wake up.
+var timer = time.AfterFunc(math.MaxInt64, giveBack)
+
+// Get returns an empty buffer with room for at least n bytes, and for less than
+// twice as many if it has been used before.
+func Get(n int) []byte {
+	if n < small {
+		return make([]byte, 0, n)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for i, b := range kept {
+		if n <= cap(b) && cap(b) < 2*n {
+			kept = slices.Delete(kept, i, i+1)
+			size -= cap(b)
+			return b[:0]
+		}
+	}
+	return make([]byte, 0, n)
+}
+
+// Put takes b, which the caller must not use again, and keeps it for Get, if there
+// is room. 5 s after the last large one, everything that is not in use goes back
+// to the system.
+func Put(b []byte) {
+	if cap(b) < small {
+		return
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if size+cap(b) <= most {
+		kept = append(kept, b)
+		size += cap(b)
+	}
+	if cap(b) >= large {
 		timer.Reset(quiet)
 	}
+}
+
+func giveBack() {
+	mu.Lock()
+	kept, size = nil, 0
+	mu.Unlock()
+	debug.FreeOSMemory()
 }
