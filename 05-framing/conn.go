@@ -37,7 +37,7 @@ type conn struct {
 	ending
 }
 
-func (c *conn) wantsRead() bool  { return c.end == nil && !c.paused || c.ignores() }
+func (c *conn) wantsRead() bool  { return c.reason == nil && !c.paused || c.ignores() }
 func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 }
 
 // read reads once and answers the frames that are whole. It returns io.EOF at the
@@ -51,7 +51,7 @@ func (c *conn) read(buf []byte) error {
 		return os.NewSyscallError("read", err)
 	case n == 0:
 		return c.endOfInput()
-	case c.end != nil:
+	case c.reason != nil:
 		return c.ignore(n)
 	}
 	return c.answer(buf[:n])
@@ -64,7 +64,7 @@ func (c *conn) answer(more []byte) error {
 	codec := frame.Codec{Max: *maxFrame, Handle: handle}
 	c.received, more = codec.Complete(c.received, more)
 	complete := c.received
-	for c.end == nil && !c.paused {
+	for c.reason == nil && !c.paused {
 		var err error
 		room := *writeBuffer - len(c.unsent)
 		replies, c.received, err = codec.Answer(replies[:0], c.received, room)
@@ -73,7 +73,7 @@ func (c *conn) answer(more []byte) error {
 		}
 		if err != nil {
 			log.Printf("client %v: %v", c.peer, err)
-			c.end, more = err, nil
+			c.reason, more = err, nil
 		}
 		if len(replies) == 0 {
 			break
@@ -82,7 +82,7 @@ func (c *conn) answer(more []byte) error {
 			return err
 		}
 	}
-	if len(c.received) == 0 || c.end != nil {
+	if len(c.received) == 0 || c.reason != nil {
 		memory.Put(complete)
 		c.received = keep(more)
 	}
@@ -114,7 +114,7 @@ func (c *conn) write(p []byte) error {
 	if err != nil && err != unix.EAGAIN {
 		return os.NewSyscallError("write", err)
 	}
-	c.took(n)
+	c.sent(n)
 	switch {
 	case n == len(p):
 		memory.Put(c.unsent)

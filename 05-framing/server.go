@@ -16,20 +16,20 @@ import (
 
 // bufferSize is how much is read from one client at a time: enough to keep the
 // calls few, and little enough that the next client soon has its turn.
-const bufferSize = 256 << 10 // for one client alone: see share
+const bufferSize = 256 << 10 // for one client alone: see readSize
 
 // acceptPause is how long accept is not called after an error that would come
 // straight back.
 const acceptPause = 100 * time.Millisecond
 
 type server struct {
-	loop     *eventloop.Loop
-	retry    *eventloop.Timer
-	listener int
-	clients  map[int]*conn // by descriptor
-	buf      []byte        // the bytes just read
-	paused   bool          // accept failed, and the log says so
-	draining bool
+	loop         *eventloop.Loop
+	retry        *eventloop.Timer
+	listener     int
+	clients      map[int]*conn // by descriptor
+	buf          []byte        // the bytes just read
+	acceptFailed bool          // and the log says so
+	draining     bool
 }
 
 // serve registers each descriptor with an event loop, once. The loop sleeps until
@@ -63,7 +63,7 @@ func (s *server) visit(c *conn) error {
 		err = c.flush()
 	}
 	if err == nil && c.wantsRead() {
-		err = c.read(s.buf[:s.share()])
+		err = c.read(s.buf[:s.readSize()])
 	}
 	if err == nil {
 		err = s.finish(c)
@@ -77,10 +77,10 @@ func (s *server) visit(c *conn) error {
 	return nil
 }
 
-// share is how much is read from a client at a time: less if there are several, but
+// readSize is how much is read from a client at a time: less if there are several, but
 // room for a frame of 64 KiB; and less if the write buffer is small, because one
 // turn must not take too many writes.
-func (s *server) share() int {
+func (s *server) readSize() int {
 	return min(max(68<<10, bufferSize/len(s.clients)), max(*writeBuffer, 4096))
 }
 
@@ -92,10 +92,10 @@ func (s *server) accept() error {
 		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
-			s.paused, gone = false, 0
+			s.acceptFailed, gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.paused = false
+			s.acceptFailed = false
 			return nil
 		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
@@ -112,10 +112,10 @@ func (s *server) accept() error {
 // pauseAccept leaves waiting clients in the kernel's queue for a moment. The
 // most likely reason is that there are no descriptors left.
 func (s *server) pauseAccept(err error) {
-	if !s.paused {
+	if !s.acceptFailed {
 		log.Printf("accept: %v: new clients have to wait", err)
 	}
-	s.paused = true
+	s.acceptFailed = true
 	s.loop.Want(s.listener, false, false)
 	s.retry = s.loop.After(acceptPause, s.resumeAccept)
 }
@@ -147,12 +147,12 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 
 // drop ends a client. Every way out leads through here.
 func (s *server) drop(c *conn, err error) {
-	if err != io.EOF && (c.end == nil || c.end == io.EOF) { // the others are logged already
+	if err != io.EOF && (c.reason == nil || c.reason == io.EOF) { // the others are logged already
 		log.Printf("client %v: %v", c.peer, err)
 	}
 	delete(s.clients, c.fd)
 	s.forget(c)
-	if s.paused {
+	if s.acceptFailed {
 		s.resumeAccept() // its descriptor will be free
 	}
 	s.loop.Remove(c.fd)
