@@ -84,8 +84,6 @@ func (s *server) wait() (readable, writable unix.FdSet, err error) {
 	}
 	_, err = socket.Select(nfds, &readable, &writable, timeout)
 	switch err {
-	case nil:
-		return readable, writable, nil
 	case unix.ENOMEM:
 		time.Sleep(acceptPause)
 		fallthrough
