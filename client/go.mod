@@ -3,7 +3,6 @@ module example/tcpladder/client
 go 1.26.0
 
 require (
-	example/tcpladder/04-kqueue v0.0.0
 	example/tcpladder/docs v0.0.0
 	example/tcpladder/shared v0.0.0
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
@@ -24,8 +23,9 @@ require (
 
 replace example/tcpladder/shared => ../shared
 
-replace example/tcpladder/04-kqueue => ../04-kqueue
-
 replace example/tcpladder/docs => ../docs
+
+// The client needs no rung: docs does, and `go list -m all` asks where they are.
+replace example/tcpladder/04-kqueue => ../04-kqueue
 
 replace example/tcpladder/05-framing => ../05-framing

@@ -23,6 +23,16 @@ type conn struct {
 	part   int     // bytes of the next message that have come back
 }
 
+// visit writes what is due, if there was no room for it before, and then reads.
+func (c *conn) visit() error {
+	if c.unsent > 0 {
+		if err := c.flush(); err != nil {
+			return err
+		}
+	}
+	return c.read()
+}
+
 // read reads once, and for each echo that is now complete begins a message.
 func (c *conn) read() error {
 	w := c.worker

@@ -10,7 +10,9 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
 
-	"example/tcpladder/04-kqueue/eventloop"
+	// A copy of 04's: whoever works on that one, or breaks it to see what happens,
+	// still measures with this.
+	"example/tcpladder/client/internal/eventloop"
 )
 
 // longest is the highest latency that is told apart, in nanoseconds.
@@ -43,7 +45,7 @@ func (w *worker) add(fd, number int) error {
 	start := w.stream.start(number)
 	c := &conn{worker: w, number: number, fd: fd, rpos: start, wpos: start, stamps: make([]int64, w.Depth)}
 	w.conns = append(w.conns, c)
-	return w.loop.Add(fd, c.read, c.flush)
+	return w.loop.Add(fd, c.visit)
 }
 
 // serve begins the messages and then answers every echo with another message,
