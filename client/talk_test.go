@@ -195,7 +195,7 @@ func talkNotFrames(t *testing.T, client string) {
 		io.Copy(io.Discard, conn)
 	})
 	got := runTalk(t, client, endless(t), "-addr", addr)
-	want := "talk: framing: a frame of 1213486160 bytes is longer than the limit of 67108864: " +
+	want := "talk: framing: frame of 1213486160 bytes, the maximum is 67108864: " +
 		"does the server speak frames? -raw is for those that do not\n"
 	wantOutcome(t, got, "", want, 1)
 }

@@ -48,7 +48,7 @@ func Example() {
 	// "world"
 }
 
-// A frame over the limit is refused before anything leaves.
+// A frame over the maximum is refused before anything leaves.
 func ExampleMaxFrame() {
 	ctx := context.Background()
 	conn, err := framing.Dial(ctx, startEcho(), framing.MaxFrame(8))
@@ -60,9 +60,9 @@ func ExampleMaxFrame() {
 	err = conn.Send([]byte("a longer story"))
 	var tooLong *framing.TooLongError
 	if errors.As(err, &tooLong) {
-		fmt.Println(tooLong.Length, "bytes; the limit is", tooLong.Max)
+		fmt.Println(tooLong.Length, "bytes; the maximum is", tooLong.Max)
 	}
-	// Output: 14 bytes; the limit is 8
+	// Output: 14 bytes; the maximum is 8
 }
 
 // startEcho serves one client: its bytes, and so its frames, come back.

@@ -28,7 +28,7 @@
 //
 // # Limits
 //
-// A frame longer than the limit (see [MaxFrame]) is a [TooLongError]. Memory
+// A frame longer than the maximum (see [MaxFrame]) is a [*TooLongError]. Memory
 // grows with the bytes received, never with the length that a header claims.
 package framing
 
@@ -54,23 +54,23 @@ const headerSize = 4
 // firstChunk is the most memory, in bytes, that a header alone can claim.
 const firstChunk = 4096
 
-// A TooLongError reports a frame over the limit. A received one cannot be
-// skipped safely, so the stream is of no more use: every later Recv returns
-// the same error.
+// A TooLongError reports a frame whose payload is longer than the maximum. A
+// received one cannot be skipped safely, so the stream is of no more use: every
+// later Recv returns the same error.
 type TooLongError struct {
 	Length int64 // of the payload, in bytes
-	Max    int64 // the limit, in bytes
+	Max    int64 // in bytes
 }
 
 func (e *TooLongError) Error() string {
-	return fmt.Sprintf("framing: a frame of %d bytes is longer than the limit of %d", e.Length, e.Max)
+	return fmt.Sprintf("framing: frame of %d bytes, the maximum is %d", e.Length, e.Max)
 }
 
 // An Option changes a Conn as it is made.
 type Option func(*Conn)
 
 // MaxFrame sets the longest payload that Send accepts and Recv allows, in
-// bytes. Both directions have the same limit, as an echo needs.
+// bytes. Both directions have the same maximum, as an echo needs.
 func MaxFrame(bytes uint32) Option {
 	// A slice on a 32-bit machine ends at 2 GiB.
 	return func(c *Conn) { c.max = min(int64(bytes), math.MaxInt) }
@@ -117,9 +117,10 @@ func New(conn net.Conn, options ...Option) *Conn {
 }
 
 // Send sends one frame. It waits as long as the peer does not take it; see
-// SetWriteDeadline. A payload over the limit is a [TooLongError], nothing is
-// sent, and the Conn can still be used. After an error that leaves half a frame
-// with the peer, every later Send returns that same error.
+// SetWriteDeadline. If the payload is over the maximum, the error is a
+// [*TooLongError], nothing is sent, and the Conn can still be used. After an
+// error that leaves half a frame with the peer, every later Send returns that
+// same error.
 func (c *Conn) Send(payload []byte) error {
 	if c.sendErr != nil {
 		return c.sendErr
@@ -144,8 +145,8 @@ func (c *Conn) Send(payload []byte) error {
 // deadline loses nothing: the next one goes on where it stopped.
 //
 // The error is [io.EOF] itself where the stream ends between two frames, wraps
-// [io.ErrUnexpectedEOF] where it ends inside one, and is a [TooLongError] for a
-// frame over the limit. All but a deadline's are final.
+// [io.ErrUnexpectedEOF] where it ends inside one, and is a [*TooLongError] for
+// a frame over the maximum. All but a deadline's are final.
 func (c *Conn) Recv() ([]byte, error) {
 	if c.recvErr != nil {
 		return nil, c.recvErr

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -108,6 +109,8 @@ func TestTooLongReceived(t *testing.T) {
 			var tooLong *framing.TooLongError
 			if !errors.As(err, &tooLong) || tooLong.Length != int64(length) || tooLong.Max != 8 {
 				t.Errorf("a claim of %d: %v, want a TooLongError", length, err)
+			} else if want := fmt.Sprintf("framing: frame of %d bytes, the maximum is 8", length); err.Error() != want {
+				t.Errorf("it says %q, want %q: the server's log has the same words", err, want)
 			}
 		}
 	}

@@ -98,7 +98,7 @@ func echoFrames(conn net.Conn) error {
 		}
 		n := binary.BigEndian.Uint32(header)
 		if n > maxFrame {
-			return fmt.Errorf("frame of %d bytes is over %d", n, maxFrame)
+			return fmt.Errorf("frame of %d bytes, the maximum is %d", n, maxFrame)
 		}
 		frame = slices.Grow(frame[:0], 4+int(n))[:4+n]
 		if _, err := io.ReadFull(r, frame); err != nil {
