@@ -22,8 +22,8 @@ import (
 // A rung is one of the five servers and the promises it keeps, the same that
 // its echo_test.go names.
 type rung struct {
-	name  string
-	phase echotest.Promises
+	name     string
+	promises echotest.Promises
 }
 
 var rungs = []rung{
@@ -101,7 +101,7 @@ func check(args []string) int {
 
 // matches tells whether the name of any check of r does.
 func matches(match *regexp.Regexp, r rung) bool {
-	return slices.ContainsFunc(echotest.Checks(r.phase), func(c echotest.Check) bool { return match.MatchString(c.Name) })
+	return slices.ContainsFunc(echotest.Checks(r.promises), func(c echotest.Check) bool { return match.MatchString(c.Name) })
 }
 
 // mixed parses flags that may stand before and behind the other arguments.
@@ -176,7 +176,7 @@ func (e *examination) all(chosen []rung, addr string) int {
 // built examines a rung of the ladder, built from its sources.
 func (e *examination) built(r rung) error {
 	if e.list {
-		e.run(r.name, nil, echotest.Checks(r.phase))
+		e.run(r.name, nil, echotest.Checks(r.promises))
 		return nil
 	}
 	builder, err := target.NewBuilder()
@@ -186,7 +186,7 @@ func (e *examination) built(r rung) error {
 	defer builder.Close()
 	program, err := builder.Rung(r.name)
 	if err == nil {
-		e.run(r.name, echotest.Program(program, r.phase), echotest.Checks(r.phase))
+		e.run(r.name, echotest.Program(program, r.promises), echotest.Checks(r.promises))
 	}
 	return err
 }
@@ -206,18 +206,18 @@ func (e *examination) running(chosen []rung, addr string) error {
 		r = chosen[0]
 	}
 	speaks := map[bool]string{true: "frames", false: "bytes"}
-	if r.phase.Framed != framed {
-		return fmt.Errorf("%s echoes %s, but %s echoes %s", addr, speaks[framed], r.name, speaks[r.phase.Framed])
+	if r.promises.Framed != framed {
+		return fmt.Errorf("%s echoes %s, but %s echoes %s", addr, speaks[framed], r.name, speaks[r.promises.Framed])
 	}
 	var list []echotest.Check
-	for _, c := range echotest.Checks(r.phase) {
+	for _, c := range echotest.Checks(r.promises) {
 		if c.OnWire {
 			list = append(list, c)
 		}
 	}
 	e.width = 1 // they share the server
 	title := fmt.Sprintf("%s, which echoes %s, held to what %s promises on the wire", addr, speaks[framed], r.name)
-	e.run(title, echotest.Listening(addr, r.phase), list)
+	e.run(title, echotest.Listening(addr, r.promises), list)
 	return nil
 }
 

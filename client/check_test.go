@@ -14,9 +14,9 @@ import (
 	"example/tcpladder/shared/echotest"
 )
 
-// TestPhases: the table of the rungs says what each rung's own test says.
-func TestPhases(t *testing.T) {
-	line := regexp.MustCompile(`echotest\.Phase\{(.*)\}`)
+// TestPromises: the table of the rungs says what each rung's own test says.
+func TestPromises(t *testing.T) {
+	line := regexp.MustCompile(`echotest\.Promises\{(.*)\}`)
 	for _, r := range rungs {
 		source, err := os.ReadFile(filepath.Join("..", r.name, "echo_test.go"))
 		if err != nil {
@@ -37,8 +37,8 @@ func TestPhases(t *testing.T) {
 			}
 			f.SetBool(true)
 		}
-		if p != r.phase {
-			t.Errorf("%s: echo_test.go says %+v, the table in check.go %+v", r.name, p, r.phase)
+		if p != r.promises {
+			t.Errorf("%s: echo_test.go says %+v, the table in check.go %+v", r.name, p, r.promises)
 		}
 	}
 }
