@@ -1,13 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
-	"regexp"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"example/tcpladder/client/framing"
@@ -25,17 +25,12 @@ var boundaries = wall{
 	plot:    plotBoundaries,
 }
 
-// messages are short ones, and one that is longer than the buffer of a server. No
-// two pieces of it are the same: the narration would fold reads that are.
+// messages are short ones, and one that is longer than the buffer of a server.
 func messages() (all [][]byte) {
 	for i := range 12 {
 		all = append(all, fmt.Appendf(nil, "message %2d;", i+1))
 	}
-	var long []byte
-	for i := range 75_000 {
-		long = fmt.Appendf(long, "%7d,", i)
-	}
-	return append(all, long)
+	return append(all, bytes.Repeat([]byte("long, "), 100_000))
 }
 
 func measureBoundaries(l *lab, t *table) error {
@@ -49,10 +44,10 @@ func measureBoundaries(l *lab, t *table) error {
 }
 
 // deliver sends the messages, each by one call, and notes what arrives where.
-// The server's reads are what it says itself with -v.
+// The server's reads are what it says itself with -v=json.
 func deliver(l *lab, t *table, name string) error {
 	var reads readLog
-	s, err := l.start(name, reads.line, "-v")
+	s, err := l.start(name, reads.line, "-v=json")
 	if err != nil {
 		return err
 	}
@@ -64,6 +59,9 @@ func deliver(l *lab, t *table, name string) error {
 	s.Stop() // its last line has been read when it has ended
 	if err != nil {
 		return s.Explain(err)
+	}
+	if reads.gaps {
+		return errors.New("a part of its narration is missing: is the machine busy?")
 	}
 	for i, list := range [][]int{sizes(messages()), reads.sizes, got} {
 		for j, n := range list {
@@ -86,19 +84,25 @@ func sizes(all [][]byte) (n []int) {
 
 // A readLog picks the reads that brought something from the narration.
 type readLog struct {
-	mu    sync.Mutex
 	sizes []int
+	gaps  bool // some calls were not told
 }
 
-// narrated is a read in the narration that brought bytes: not EAGAIN, not 0.
-var narrated = regexp.MustCompile(`^read\(\d+\) = ([1-9]\d*) `)
-
+// line takes a line of -v=json: one object, of which this is what matters here. A
+// call that failed has no result.
 func (r *readLog) line(s string) {
-	if m := narrated.FindStringSubmatch(s); m != nil {
-		n, _ := strconv.Atoi(m[1])
-		r.mu.Lock()
-		r.sizes = append(r.sizes, n)
-		r.mu.Unlock()
+	var o struct {
+		Kind, Call string
+		Result     int
+	}
+	if json.Unmarshal([]byte(s), &o) != nil {
+		return
+	}
+	switch {
+	case o.Kind == "call" && o.Call == "read" && o.Result > 0:
+		r.sizes = append(r.sizes, o.Result)
+	case o.Kind == "gap" || o.Kind == "dropped":
+		r.gaps = true
 	}
 }
 
