@@ -52,7 +52,8 @@ func (c *conn) read(buf []byte) error {
 	case n == 0:
 		return c.endOfInput()
 	case c.reason != nil:
-		return c.ignore(n)
+		c.ignored += n
+		return nil
 	}
 	return c.answer(buf[:n])
 }
@@ -84,7 +85,7 @@ func (c *conn) answer(more []byte) error {
 	}
 	if len(c.received) == 0 || c.reason != nil {
 		memory.Put(complete)
-		c.received = keep(more)
+		c.received = memory.Keep(more)
 	}
 	if cap(replies) > 2<<20 {
 		memory.Put(replies)
@@ -122,7 +123,7 @@ func (c *conn) write(p []byte) error {
 	case queued:
 		c.unsent = p[n:]
 	default:
-		c.unsent = keep(p[n:])
+		c.unsent = memory.Keep(p[n:])
 	}
 	// Two marks, so that a client does not stop and go with every byte.
 	if len(c.unsent) >= *writeBuffer {
@@ -131,12 +132,4 @@ func (c *conn) write(p []byte) error {
 		c.paused = false
 	}
 	return nil
-}
-
-// keep returns a copy of p, which is in a buffer for all clients.
-func keep(p []byte) []byte {
-	if len(p) == 0 {
-		return nil
-	}
-	return append(memory.Get(len(p)), p...)
 }

@@ -63,7 +63,7 @@ func (s *server) visit(c *conn) error {
 		err = c.flush()
 	}
 	if err == nil && c.wantsRead() {
-		err = c.read(s.buf[:s.readSize()])
+		err = c.read(s.buf[:s.readSize(c)])
 	}
 	if err == nil {
 		err = s.finish(c)
@@ -77,11 +77,15 @@ func (s *server) visit(c *conn) error {
 	return nil
 }
 
-// readSize is how much is read from a client at a time: less if there are several, but
-// room for a frame of 64 KiB; and less if the write buffer is small, because one
-// turn must not take too many writes.
-func (s *server) readSize() int {
-	return min(max(68<<10, bufferSize/len(s.clients)), max(*writeBuffer, 4096))
+// readSize is how much is read from c at a time. If there are other clients, a long
+// frame comes in small pieces, because each piece of it costs the others time. If
+// the write buffer is small, one turn must not take too many writes.
+func (s *server) readSize(c *conn) int {
+	size := bufferSize / min(2, len(s.clients))
+	if size < bufferSize && len(c.received) >= 64<<10 {
+		size = 64 << 10
+	}
+	return min(size, max(*writeBuffer, 4096))
 }
 
 // accept takes the clients that are waiting, at most 64: other clients have to

@@ -18,7 +18,8 @@ import (
 
 const (
 	small = 4 << 10         // bytes; a smaller buffer is as cheap to make as to find
-	most  = 2 << 20         // bytes, of all buffers that are kept
+	slack = 16 << 10        // bytes
+	most  = 4 << 20         // bytes, of all buffers that are kept
 	large = 64 << 10        // bytes; less is not worth a collection
 	quiet = 5 * time.Second // without another large buffer
 )
@@ -32,8 +33,8 @@ var (
 // It is never due, until Put sets it: a server that is idle does not wake up.
 var timer = time.AfterFunc(math.MaxInt64, giveBack)
 
-// Get returns an empty buffer with room for at least n bytes, and for less than
-// twice as many if it has been used before.
+// Get returns an empty buffer with room for at least n bytes, and for slack more
+// at most.
 func Get(n int) []byte {
 	if n < small {
 		return make([]byte, 0, n)
@@ -41,13 +42,21 @@ func Get(n int) []byte {
 	mu.Lock()
 	defer mu.Unlock()
 	for i, b := range kept {
-		if n <= cap(b) && cap(b) < 2*n {
+		if n <= cap(b) && cap(b) <= n+slack {
 			kept = slices.Delete(kept, i, i+1)
 			size -= cap(b)
 			return b[:0]
 		}
 	}
 	return make([]byte, 0, n)
+}
+
+// Keep returns a copy of p, or nil if there is nothing to copy.
+func Keep(p []byte) []byte {
+	if len(p) == 0 {
+		return nil
+	}
+	return append(Get(len(p)), p...)
 }
 
 // Put takes b, which the caller must not use again, and keeps it for Get, if there
