@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const (
@@ -65,6 +66,90 @@ func TestFunctionLengths(t *testing.T) {
 		t.Logf("%s: %d functions, median %d lines, longest %d", rung, len(lengths), median, lengths[len(lengths)-1])
 		if median > medianFunction {
 			t.Errorf("%s: the median function has %d lines, over %d", rung, median, medianFunction)
+		}
+	}
+}
+
+// theFunctions are what every rung has, from the rung with this index on. The
+// course is one server five times: a reader looks for a function where it was.
+var theFunctions = []struct {
+	file, name string
+	from       int
+}{
+	{"server.go", "serve", 0},
+	{"server.go", "visit", 1},
+	{"server.go", "accept", 0},
+	{"server.go", "pauseAccept", 0},
+	{"server.go", "welcome", 0},
+	{"server.go", "drop", 0},
+	{"conn.go", "read", 0},
+	{"conn.go", "write", 0},
+}
+
+// theGone are functions that a rung has and the next one does not need.
+var theGone = []string{"wait", "turnAway"} // select's
+
+// functions returns the names of the functions of a file, from top to bottom.
+func functions(t *testing.T, file string) (names []string) {
+	t.Helper()
+	_, tree := parseFile(t, file)
+	for _, decl := range tree.Decls {
+		if function, ok := decl.(*ast.FuncDecl); ok {
+			names = append(names, function.Name.Name)
+		}
+	}
+	return names
+}
+
+// Functions stay in their file and in their order, and keep their names, so that
+// a step shows what changes in them and nothing else.
+func TestFunctionsStay(t *testing.T) {
+	projectFiles(t)
+	for i, rung := range rungs {
+		for _, want := range theFunctions {
+			if i >= want.from && !slices.Contains(functions(t, path.Join(rung, want.file)), want.name) {
+				t.Errorf("%s/%s has no function %s", rung, want.file, want.name)
+			}
+		}
+		if i == 0 {
+			continue
+		}
+		for _, file := range []string{"server.go", "conn.go"} {
+			old, new := functions(t, path.Join(rungs[i-1], file)), functions(t, path.Join(rung, file))
+			var kept []string
+			for _, name := range old {
+				switch {
+				case slices.Contains(new, name):
+					kept = append(kept, name)
+				case !slices.Contains(theGone, name):
+					t.Errorf("%s/%s has no %s: a function keeps its name and its file", rung, file, name)
+				}
+			}
+			same := slices.DeleteFunc(new, func(name string) bool { return !slices.Contains(old, name) })
+			if !slices.Equal(kept, same) {
+				t.Errorf("%s/%s has the functions %v, the rung before %v: keep their order", rung, file, same, kept)
+			}
+		}
+	}
+}
+
+// maxColumns is the longest line of a rung that fits beside another one, and in
+// a diff, on a screen. A tab counts as 4.
+const maxColumns = 100
+
+func TestLineLengths(t *testing.T) {
+	for _, file := range projectFiles(t) {
+		folder, _, _ := strings.Cut(file, "/")
+		if !slices.Contains(rungs, folder) || !isCode(file) {
+			continue
+		}
+		number := 0
+		for line := range strings.Lines(string(read(t, file))) {
+			number++
+			columns := utf8.RuneCountInString(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    "))
+			if columns > maxColumns {
+				t.Errorf("%s:%d: %d columns, over %d", file, number, columns, maxColumns)
+			}
 		}
 	}
 }

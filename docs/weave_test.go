@@ -1,7 +1,9 @@
 package docs
 
 import (
+	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -12,6 +14,14 @@ import (
 )
 
 const mend = "mend it with: go run ./docs/weave"
+
+// needDiff skips a test where no diff prints what the chapters show.
+func needDiff(t *testing.T) {
+	t.Helper()
+	if !weave.CanDiff() {
+		t.Skip("there is no diff on this machine that prints what the chapters show")
+	}
+}
 
 // chapters returns the texts of this folder by their file names, and the top
 // folder.
@@ -35,6 +45,7 @@ func chapters(t *testing.T) (texts map[string]string, root string) {
 
 // What a chapter shows of the source is what the source is.
 func TestListingsAndDiffs(t *testing.T) {
+	needDiff(t)
 	texts, root := chapters(t)
 	for name, text := range texts {
 		woven, problems := weave.Weave(root, text)
@@ -61,8 +72,10 @@ func firstDifference(a, b string) int {
 	return n
 }
 
-// Each step is shown whole: every piece of its diff, once.
+// Each step is shown whole: every piece of its diff, once, and what is new as
+// source.
 func TestStepsAreShownWhole(t *testing.T) {
+	needDiff(t)
 	texts, root := chapters(t)
 	rungs, _ := filepath.Glob(filepath.Join(root, "0[1-9]-*"))
 	if len(rungs) != 5 {
@@ -113,8 +126,8 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
-// tryOutput tries a few times: the narration counts what repeats once a second,
-// and where a second ends is chance.
+// tryOutput tries a few times: on a busy machine a client's bytes may come later
+// than in the text.
 func tryOutput(t *testing.T, root string, l weave.Live, name string) {
 	if program := l.Needs(); program != "" {
 		t.Skipf("there is no %s on this machine", program)
@@ -139,10 +152,42 @@ func tryOutput(t *testing.T, root string, l weave.Live, name string) {
 var (
 	shellBlock  = regexp.MustCompile("(?ms)^```(?:sh|console)\n(.*?)^```")
 	goRun       = regexp.MustCompile(`go run (\./\S+)`)
-	diffOf      = regexp.MustCompile(`diff -ruN (\S+) (\S+)`)
+	diffOf      = regexp.MustCompile(regexp.QuoteMeta(weave.Diff) + ` (\S+) (\S+)`)
 	changeDir   = regexp.MustCompile(`(?m)^(?:\$ )?cd (\S+)`)
 	placeholder = regexp.MustCompile(`[<>{}$*]|^\.\.$`)
 )
+
+// A step is printed by one command, whoever names it: what it leaves out, the
+// budgets leave out too.
+func TestOneDiffCommand(t *testing.T) {
+	for _, file := range projectFiles(t) {
+		if path.Ext(file) != ".md" {
+			continue
+		}
+		text := string(read(t, file))
+		for _, at := range regexp.MustCompile(`diff -ruN`).FindAllStringIndex(text, -1) {
+			if !strings.HasPrefix(text[at[0]:], weave.Diff) {
+				t.Errorf("%s:%d: say %s", file, 1+strings.Count(text[:at[0]], "\n"), weave.Diff)
+			}
+		}
+	}
+}
+
+// What a step adds as a folder or a file of its own is not among its changed
+// lines. The chapter says how long it is.
+func TestSizesAreNamed(t *testing.T) {
+	files := projectFiles(t)
+	texts, _ := chapters(t)
+	for _, step := range theSteps {
+		for _, apart := range step.apart {
+			size := fmt.Sprintf("%d lines", codeLines(t, files, path.Join(step.to, apart.path)))
+			named := regexp.MustCompile(`(?m)^.*` + regexp.QuoteMeta(strings.TrimSuffix(apart.path, "/")) + `.*\b` + size)
+			if !named.MatchString(texts[step.to+".md"]) {
+				t.Errorf("docs/%s.md names %s nowhere with its size, %s", step.to, apart.path, size)
+			}
+		}
+	}
+}
 
 // What a command in the text names is there.
 func TestCommandsNameWhatExists(t *testing.T) {

@@ -1,4 +1,4 @@
-// Command weave makes the listings, diffs and outputs in the chapters anew from
+// Command weave makes the listings, diffs and outputs in the chapters again, from
 // the source:
 //
 //	go run ./docs/weave         listings and diffs

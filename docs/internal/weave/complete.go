@@ -9,9 +9,9 @@ import (
 )
 
 // Missing says what the chapter of rung to lacks, or has twice, of the step that
-// leads there. A changed file is shown in its hunks. A file that is new may
-// instead be shown as source, declaration by declaration or whole. The first
-// rung is a step from nothing: from is "".
+// leads there. A changed file is shown in its hunks, a new one as source: in one
+// piece, or declaration by declaration. The first rung is a step from nothing:
+// from is "".
 func Missing(root, from, to, chapter string) ([]string, error) {
 	files, err := Step(root, from, to)
 	if err != nil {
@@ -32,11 +32,9 @@ func Missing(root, from, to, chapter string) ([]string, error) {
 	}
 	for _, f := range files {
 		whole := "listing " + to + "/" + f.Path
-		hunk := "hunk " + from + " " + to + " " + f.Path + " "
 		switch {
-		case strings.HasSuffix(f.Path, ".sum") || f.New && (shown[whole] == 1 || strings.HasSuffix(f.Path, "_test.go")):
-			// Checksums teach nothing, and the tests of a new package are not the step.
-		case f.New && strings.HasSuffix(f.Path, ".go") && shown[hunk+"1"] == 0:
+		case f.New && shown[whole] == 1: // in one piece
+		case f.New:
 			text, err := listing(root, []string{to + "/" + f.Path})
 			if err != nil {
 				return nil, err
@@ -50,7 +48,7 @@ func Missing(root, from, to, chapter string) ([]string, error) {
 			}
 		default:
 			for i := range f.Pieces {
-				expect(hunk + fmt.Sprint(i+1))
+				expect(fmt.Sprintf("hunk %s %s %s %d", from, to, f.Path, i+1))
 			}
 		}
 	}

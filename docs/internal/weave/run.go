@@ -47,13 +47,16 @@ func (l Live) Replace(text, said string) string {
 func Same(a, b string) bool { return mask(a) == mask(b) }
 
 var (
-	varies     = regexp.MustCompile(`127\.0\.0\.1:[0-9]+|pid [0-9]+|\[[0-9]+ times\]|[0-9]+\.[0-9]+s\b|^select\([0-9]+\)`)
+	varies     = regexp.MustCompile(`127\.0\.0\.1:[0-9]+|pid [0-9]+|[0-9]+\.[0-9]+s\b|^select\([0-9]+\)`)
+	slept      = regexp.MustCompile(`  after [0-9.]+ s$`)
+	chance     = regexp.MustCompile(`(?m)^.* = EINTR  a signal came first.*\n|^… [0-9,]+ more calls? returned EAGAIN\n`)
 	digits     = regexp.MustCompile(`[0-9]+`)
 	descriptor = regexp.MustCompile(`^(?:socket|accept)\([0-9]+\) = [0-9]+|^[a-z_]+\([0-9]+\)|descriptor [0-9]+`)
 )
 
 // mask gives descriptors numbers in the order in which they are named. Whether a
-// signal finds a server asleep or awake is chance, so such lines do not count.
+// signal finds a server asleep or awake is chance, and so is how often a call
+// returns EAGAIN before it does something: such lines do not count.
 func mask(s string) string {
 	known := map[string]string{}
 	rename := func(n string) string {
@@ -63,10 +66,8 @@ func mask(s string) string {
 		return known[n]
 	}
 	var masked strings.Builder
-	for line := range strings.Lines(s) {
-		if strings.Contains(line, "= EINTR  a signal came first") {
-			continue
-		}
+	for line := range strings.Lines(chance.ReplaceAllString(s, "")) {
+		line = slept.ReplaceAllString(strings.TrimSuffix(line, "\n"), "") + "\n"
 		line = varies.ReplaceAllStringFunc(line, func(m string) string { return digits.ReplaceAllString(m, "N") })
 		masked.WriteString(descriptor.ReplaceAllStringFunc(line, func(m string) string { return digits.ReplaceAllStringFunc(m, rename) }))
 	}

@@ -1,7 +1,6 @@
 package weave
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -61,10 +60,10 @@ func start(root, rung string) (*server, error) {
 // listen collects what the server says.
 func (s *server) listen(r io.ReadCloser) {
 	defer r.Close()
-	for in := bufio.NewReader(r); ; {
-		line, err := in.ReadString('\n')
+	for buf := make([]byte, 4096); ; {
+		n, err := r.Read(buf)
 		s.mu.Lock()
-		s.said.WriteString(line)
+		s.said.Write(buf[:n])
 		s.mu.Unlock()
 		if err != nil {
 			close(s.more)
@@ -77,16 +76,15 @@ func (s *server) listen(r io.ReadCloser) {
 	}
 }
 
-// wait waits until the server has said n lines of a kind, and returns all that
-// it has said up to the last of them.
-func (s *server) wait(kind *regexp.Regexp, n int) (string, error) {
+// until waits until enough has been said, and returns the part that counts.
+func (s *server) until(enough func(said string) (part string, ok bool)) (string, error) {
 	late := time.After(timeout)
 	for running := true; ; {
 		s.mu.Lock()
 		said := s.said.String()
 		s.mu.Unlock()
-		if at := kind.FindAllStringIndex(said, n); len(at) == n {
-			return said[:at[n-1][1]], nil
+		if part, ok := enough(said); ok {
+			return part, nil
 		}
 		if !running {
 			return "", fmt.Errorf("the server ended, it said:\n%s", said)
@@ -94,9 +92,42 @@ func (s *server) wait(kind *regexp.Regexp, n int) (string, error) {
 		select {
 		case _, running = <-s.more:
 		case <-late:
-			return "", fmt.Errorf("waited for %q, the server said:\n%s", kind, said)
+			return "", fmt.Errorf("not what was waited for: the server said:\n%s", said)
 		}
 	}
+}
+
+// wait waits until the server has said n lines of a kind, and returns all that
+// it has said up to the last of them.
+func (s *server) wait(kind *regexp.Regexp, n int) (string, error) {
+	return s.until(func(said string) (string, bool) {
+		at := kind.FindAllStringIndex(said, n)
+		if len(at) < n {
+			return "", false
+		}
+		return said[:at[n-1][1]], true
+	})
+}
+
+// rest waits until all clients are gone, and the server sleeps again: then the
+// first half of a call is the last thing it has said. A server that asks again
+// instead is not waited for.
+func (s *server) rest() (string, error) {
+	return s.until(func(said string) (string, bool) {
+		at := closed.FindAllStringIndex(said, s.ended)
+		if len(at) < s.ended || s.ended == 0 {
+			return "", false
+		}
+		end := at[s.ended-1][1]
+		next := "\n" + chance.ReplaceAllString(strings.TrimPrefix(said[end:], "\n"), "")
+		switch {
+		case asksAgain.MatchString(next):
+			return said[:end], true
+		case firstHalf.MatchString(next):
+			return said[:end] + firstHalf.FindString(next), true
+		}
+		return "", false
+	})
 }
 
 // stop ends the server.
@@ -106,9 +137,14 @@ func (s *server) stop() {
 	os.RemoveAll(filepath.Dir(s.cmd.Path))
 }
 
-var closed = regexp.MustCompile(`(?m)^close\(\d+\) = 0$`)
+var (
+	closed    = regexp.MustCompile(`(?m)^close\(\d+\) = 0$`)
+	asksAgain = regexp.MustCompile(`\A\n+\w+\(\d+\) = EAGAIN`)
+	firstHalf = regexp.MustCompile(`\n\w+\(\d+\)\z`)
+)
 
-// session returns what a rung tells of some clients, up to the last close(2).
+// session returns what a rung prints about some clients, up to where it sleeps
+// when they are gone.
 // The steps, of a client that is called A:
 //
 //	A+      connects
@@ -117,6 +153,7 @@ var closed = regexp.MustCompile(`(?m)^close\(\d+\) = 0$`)
 //	A=text  sends these bytes, with escapes as in Go, and does not wait
 //	A<      waits for what is not back yet
 //	A-      ends its input, waits for the end of the server's and for close(2)
+//	2s      lets two seconds pass
 //	stop    suspends the rung
 //	cont    lets it go on
 func session(root, rung string, steps []string) (string, error) {
@@ -138,13 +175,17 @@ func session(root, rung string, steps []string) (string, error) {
 			return "", fmt.Errorf("session, step %s: %w", step, err)
 		}
 	}
-	said, err := s.wait(closed, s.ended)
+	said, err := s.rest()
 	return strings.Replace(said, "listening on "+s.addr, "listening on 127.0.0.1:9999", 1) + "\n", err
 }
 
 // step does one step.
 func (s *server) step(step string, framed bool, clients map[byte]*client) error {
+	pause, err := time.ParseDuration(step)
 	switch {
+	case err == nil:
+		time.Sleep(pause)
+		return nil
 	case step == "stop":
 		if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			return err
@@ -164,7 +205,7 @@ func (s *server) step(step string, framed bool, clients map[byte]*client) error 
 	case len(step) < 2 || clients[step[0]] == nil:
 		return errors.New("not understood")
 	}
-	err := clients[step[0]].do(step[1], step[2:])
+	err = clients[step[0]].do(step[1], step[2:])
 	if err == nil && step[1] == '-' {
 		s.ended++ // the next step comes when this one is over for the server too
 		_, err = s.wait(closed, s.ended)

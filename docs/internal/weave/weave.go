@@ -12,7 +12,7 @@
 //	<!-- run 04-kqueue -->
 //	    the same, while this rung is running
 //	<!-- session 03-select A+ A:hello A- -->
-//	    what a rung tells with -v about these clients
+//	    what a rung prints with -v about these clients
 //
 // The source has no marks: a piece of it is found by what it is.
 package weave
@@ -69,7 +69,7 @@ func blocks(lines []string) []block {
 	return all
 }
 
-// Weave returns the chapter with its listings and hunks made anew. The problems
+// Weave returns the chapter with its listings and hunks made again. The problems
 // are those that it cannot mend.
 func Weave(root, text string) (woven string, problems []string) {
 	lines := strings.Split(text, "\n")
