@@ -4,7 +4,7 @@
 //	go run ./docs/weave         listings and diffs
 //	go run ./docs/weave -run    and what the commands in the text print
 //
-// It writes docs/*.md, and names what it cannot mend. See internal/weave for the
+// It writes docs/*.md, or the files that it is given, and names what it cannot mend. See internal/weave for the
 // comments in the Markdown that it follows.
 package main
 
@@ -33,9 +33,11 @@ func all() error {
 	if err != nil {
 		return err
 	}
-	chapters, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil {
-		return err
+	chapters := flag.Args()
+	if len(chapters) == 0 {
+		if chapters, err = filepath.Glob(filepath.Join(root, "docs", "*.md")); err != nil {
+			return err
+		}
 	}
 	problems := 0
 	for _, path := range chapters {
@@ -68,7 +70,7 @@ func chapter(root, path string) (int, error) {
 		return 0, err
 	}
 	problems = append(problems, missing...)
-	name, _ := filepath.Rel(root, path)
+	name := filepath.Join("docs", filepath.Base(path))
 	for _, p := range problems {
 		fmt.Printf("%s: %s\n", name, p)
 	}
