@@ -4,6 +4,7 @@ package docs
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -276,6 +277,25 @@ func changedLines(t *testing.T, from, to string, without []apart) (changed int) 
 		}
 	}
 	return changed
+}
+
+// The README's table has the budgets that are measured.
+func TestBudgetsAreNamed(t *testing.T) {
+	projectFiles(t)
+	readme := string(read(t, "README.md"))
+	for _, step := range theSteps {
+		row := fmt.Sprintf("| %s to %s | %d |", step.from[:2], step.to[:2], step.changed)
+		var whole []string
+		for _, apart := range step.apart {
+			whole = append(whole, fmt.Sprintf("`%s` %d", apart.path, apart.lines))
+		}
+		if len(whole) > 0 {
+			row += " " + strings.Join(whole, ", ")
+		}
+		if !strings.Contains(readme, row+" |\n") {
+			t.Errorf("README.md has no row %q", row+" |")
+		}
+	}
 }
 
 // codeLines counts the lines of Go in a folder, without the tests, or in a file.
