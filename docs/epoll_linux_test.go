@@ -187,3 +187,33 @@ func TestEpollRemembersCopies(t *testing.T) {
 	}
 	unix.Close(copied)
 }
+
+// What the section on writable says: a byte fits long before EPOLLOUT is reported.
+func TestEpollReportsRoomLate(t *testing.T) {
+	peer, fd := tcpPair(t)
+	unix.SetNonblock(fd, true)
+	fill := func(p []byte) {
+		for wrote := 1; wrote > 0; {
+			wrote, _ = unix.Write(fd, p)
+		}
+	}
+	fill(make([]byte, 1<<16))
+	time.Sleep(100 * time.Millisecond) // until the kernel has moved what it can
+	fill(make([]byte, 1))
+	ep := watched(t, fd, unix.EPOLLOUT)
+	fits, read := 0, 0
+	for buf := make([]byte, 4096); reported(ep) == ""; {
+		n, err := unix.Read(peer, buf)
+		if err != nil || n == 0 {
+			t.Fatalf("after %d bytes: read = %d, %v; and still no EPOLLOUT", read, n, err)
+		}
+		read += n
+		if n, _ := unix.Write(fd, buf[:1]); n == 1 && fits == 0 {
+			fits = read
+		}
+	}
+	t.Logf("a byte fits after the peer has read %d bytes, EPOLLOUT comes after %d", fits, read)
+	if fits == 0 || fits >= read {
+		t.Errorf("a byte fits after %d bytes (0: never), EPOLLOUT comes after %d: the text says later", fits, read)
+	}
+}
