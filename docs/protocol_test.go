@@ -46,7 +46,8 @@ func debianNetty() string {
 
 func TestProtocolClients(t *testing.T) {
 	text := string(read(t, "docs/protocol.md"))
-	host, port, err := net.SplitHostPort(startFraming(t))
+	addr, _ := startFraming(t)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func TestProtocolConversations(t *testing.T) {
 	if want := strings.Count(table, "\n|") - 2; len(rows) != want {
 		t.Fatalf("protocol.md: %d of %d conversations can be read", len(rows), want)
 	}
-	addr := startFraming(t)
+	addr, _ := startFraming(t)
 	for _, row := range rows {
 		got, err := converse(addr, fromHex(t, row[1]))
 		if want := fromHex(t, row[2]); err != nil || !bytes.Equal(got, want) {
@@ -156,9 +157,42 @@ func converse(addr string, send []byte) ([]byte, error) {
 	return io.ReadAll(conn)
 }
 
+// The server's log has the lines that the table of errors shows.
+func TestProtocolLog(t *testing.T) {
+	text := string(read(t, "docs/protocol.md"))
+	addr, logged := startFraming(t, "-idle-timeout", "200ms")
+	for what, do := range map[string]func(*net.TCPConn){
+		"announces more than the maximum":        func(c *net.TCPConn) { c.Write(fromHex(t, "00100001 62")) },
+		"closes its sending side inside a frame": func(c *net.TCPConn) { c.Write(fromHex(t, "00000005 6162")); c.CloseWrite() },
+		"resets the connection": func(c *net.TCPConn) {
+			c.Write(make([]byte, 4)) // an empty frame: its answer says that c has been accepted
+			io.ReadFull(c, make([]byte, 4))
+			c.SetLinger(0)
+			c.Close()
+		},
+		"lets `-idle-timeout` pass": func(c *net.TCPConn) {},
+	} {
+		row := regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(what) + ` \|.*\| ` + "`client 127.0.0.1:51514: (.*)`").FindStringSubmatch(text)
+		if row == nil {
+			t.Errorf("protocol.md: no line of the log for a client that %s", what)
+			continue
+		}
+		conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		do(conn.(*net.TCPConn))
+		got, err := logged.ReadString('\n')
+		if want := fmt.Sprintf("client %v: %s\n", conn.LocalAddr(), row[1]); got != want {
+			t.Errorf("a client that %s: the log says %q (%v), the text %q", what, got, err, want)
+		}
+	}
+}
+
 // startFraming builds and starts 05-framing on a port of its own until the test
-// is over.
-func startFraming(t *testing.T) (addr string) {
+// is over. It returns the server's address and its log.
+func startFraming(t *testing.T, flags ...string) (addr string, log *bufio.Reader) {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("no go command to build 05-framing with")
@@ -169,15 +203,21 @@ func startFraming(t *testing.T) (addr string) {
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, said)
 	}
-	server := exec.Command(program, "-addr", "127.0.0.1:0")
+	server := exec.Command(program, append(flags, "-addr", "127.0.0.1:0")...)
 	stdout, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := server.StderrPipe()
 	if err == nil {
 		err = server.Start()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	late := time.AfterFunc(2*time.Minute, func() { server.Process.Kill() }) // ends a read of its log
 	t.Cleanup(func() {
+		late.Stop()
 		server.Process.Kill()
 		server.Wait()
 	})
@@ -185,5 +225,5 @@ func startFraming(t *testing.T) (addr string) {
 	if _, scanErr := fmt.Sscanf(line, "listening on %s (pid", &addr); scanErr != nil {
 		t.Fatalf("no ready line but %q: %v", line, err)
 	}
-	return addr
+	return addr, bufio.NewReader(stderr)
 }
