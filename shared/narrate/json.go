@@ -90,6 +90,9 @@ func newRecord(folder string) record {
 		descriptors: map[int]*descriptor{}, closing: map[int]place{}}
 }
 
+// now is the time that objects carry.
+func (r *record) now() int64 { return time.Since(r.began).Microseconds() }
+
 // Closing remembers that the caller of the caller wants fd to be closed, which
 // will happen later.
 func Closing(fd int) {
@@ -134,7 +137,7 @@ func frame(choose func(*runtime.Frames) runtime.Frame) place {
 func (n *narrator) enter(c *Call) {
 	n.again()
 	o := n.describe(c, "enter")
-	o.Want, o.place = c.Want, c.place
+	o.Time, o.Want, o.place = n.record.now(), c.Want, c.place
 	n.record.inside = o
 	n.emit(o)
 }
@@ -280,14 +283,16 @@ func (n *narrator) again() {
 // print prints an object, and reports whether that worked.
 func (n *narrator) print(o *object, patience time.Duration) bool {
 	n.half = nil
-	o.Time = time.Since(n.record.began).Microseconds()
+	if o.Time == 0 {
+		o.Time = n.record.now()
+	}
 	text, _ := json.Marshal(o) // no field can fail
 	return n.out.begin(string(text)+"\n", patience)
 }
 
 // announce is the object that says that lines were dropped.
 func (n *narrator) announce(dropped int) string {
-	o := object{Kind: "dropped", Count: dropped, Time: time.Since(n.record.began).Microseconds()}
+	o := object{Kind: "dropped", Count: dropped, Time: n.record.now()}
 	text, _ := json.Marshal(o)
 	return string(text) + "\n"
 }

@@ -15,5 +15,12 @@ func own(fd int) int {
 	if err != nil {
 		return fd
 	}
-	return again
+	// A high number, so that a program's own descriptors have the same numbers
+	// with a terminal as with a pipe.
+	high, err := unix.FcntlInt(uintptr(again), unix.F_DUPFD_CLOEXEC, 100)
+	if err != nil {
+		return again
+	}
+	unix.Close(again)
+	return high
 }
