@@ -1,6 +1,10 @@
 package main
 
-import "log"
+import (
+	"errors"
+
+	"example/tcpladder/shared/cli"
+)
 
 // A conversation is what has to be remembered of one client from one read to the
 // next.
@@ -12,6 +16,6 @@ type conversation struct {
 // may lie in the memory of in.
 func (c *conversation) answer(in []byte) []byte {
 	// Your part.
-	log.Fatal("not implemented yet")
+	cli.Fatal(errors.New("not implemented yet"))
 	return nil
 }

@@ -9,92 +9,77 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/socket"
 )
 
-// bufferSize is the number of bytes read from one client at a time: enough to keep
-// calls few, and little enough to let the next client have its turn soon.
+// bufferSize is how much is read from one client at a time: enough to keep the
+// calls few, and little enough that the next client soon has its turn.
 const bufferSize = 64 << 10
 
-// serve accepts clients, and has each of them served at the same time as the
-// others.
+// acceptPause is how long accept is not called after an error that would come
+// straight back.
+const acceptPause = 100 * time.Millisecond
+
+type server struct {
+	listener int
+	buf      []byte // the bytes just read
+	paused   bool   // accept failed, and the log says so
+}
+
+// serve serves all clients at the same time.
 func serve(ctx context.Context, listener int) error {
-	// Leave at once, whatever the clients do: what is unsent is lost.
-	context.AfterFunc(ctx, func() { os.Exit(0) })
-	full := false // out of descriptors, and said so
+	context.AfterFunc(ctx, cli.Exit) // at once: what is unsent is lost
+	s := &server{listener: listener, buf: make([]byte, bufferSize)}
+	return s.accept()
+}
+
+// accept takes one client after another. It returns if the listener is broken.
+func (s *server) accept() error {
+	gone := 0 // clients in a row that left before they were accepted
 	for {
-		fd, peer, err := socket.Accept(listener)
+		fd, peer, err := socket.Accept(s.listener)
 		switch {
 		case err == nil:
-			full = false
-			// Your part: handle this client, while the next one is awaited.
-			_, _ = fd, peer
-			return errors.New("not implemented yet")
-		case outOfDescriptors(err):
-			if !full {
-				log.Printf("accept: %v: new clients have to wait", err)
-			}
-			full = true
-			time.Sleep(100 * time.Millisecond)
-		case listenerBroken(err):
+			s.paused, gone = false, 0
+			s.welcome(fd, peer)
+		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
+		case socket.ClientGone(err) && gone < 63: // the 64th is one too many
+			gone++
+		default:
+			s.pauseAccept(err)
 		}
 	}
 }
 
-var _ = handle // given: call it
-
-// handle serves one client from the first byte to the last.
-func handle(fd int, peer netip.AddrPort) {
-	err := echo(fd)
-	if err != io.EOF {
-		log.Printf("client %v: %v", peer, err)
+// pauseAccept leaves waiting clients in the kernel's queue for a moment. The
+// most likely reason is that there are no descriptors left.
+func (s *server) pauseAccept(err error) {
+	if !s.paused {
+		log.Printf("accept: %v: new clients have to wait", err)
 	}
-	socket.Close(fd)
+	s.paused = true
+	time.Sleep(acceptPause)
 }
 
-// echo sends back what it reads. The error is io.EOF when the client has sent
-// its last byte, which is not to say that it has stopped listening.
-func echo(fd int) error {
-	buf := make([]byte, bufferSize)
+// welcome serves a new client from its first byte to its last.
+func (s *server) welcome(fd int, peer netip.AddrPort) {
+	// Your part: serve this client while accept waits for the next one.
+	cli.Fatal(errors.New("not implemented yet"))
+	c := &conn{fd: fd, peer: peer}
 	for {
-		n, err := socket.Read(fd, buf)
-		if err != nil {
-			return os.NewSyscallError("read", err)
-		}
-		if n == 0 {
-			return io.EOF
-		}
-		if err := writeAll(fd, buf[:n]); err != nil {
-			return os.NewSyscallError("write", err)
+		if err := c.read(s.buf); err != nil {
+			s.drop(c, err)
+			return
 		}
 	}
 }
 
-// writeAll writes until p is written: a signal can cut even a blocking write
-// short.
-func writeAll(fd int, p []byte) error {
-	for len(p) > 0 {
-		n, err := socket.Write(fd, p)
-		if err != nil {
-			return err
-		}
-		p = p[n:]
+// drop ends a client. Every way out leads through here.
+func (s *server) drop(c *conn, err error) {
+	if err != io.EOF {
+		log.Printf("client %v: %v", c.peer, err)
 	}
-	return nil
-}
-
-// outOfDescriptors reports whether accept(2) failed for want of a descriptor or
-// of memory. The client stays in the kernel's queue: to try again at once would
-// fail at once, for ever.
-func outOfDescriptors(err error) bool {
-	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
-}
-
-// listenerBroken reports whether accept(2) can never succeed again. Every other
-// error, such as ECONNABORTED, is that of one client, who is gone.
-func listenerBroken(err error) bool {
-	return err == unix.EBADF || err == unix.EINVAL || err == unix.ENOTSOCK || err == unix.EOPNOTSUPP || err == unix.EFAULT
+	socket.Close(c.fd)
 }

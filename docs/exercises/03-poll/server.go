@@ -7,57 +7,69 @@ import (
 	"log"
 	"net/netip"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/socket"
 )
 
-// bufferSize is the number of bytes read from one client at a time: enough to keep
-// calls few, and little enough to let the next client have its turn soon.
+// bufferSize is how much is read from one client at a time: enough to keep the
+// calls few, and little enough that the next client soon has its turn.
 const bufferSize = 64 << 10
+
+// acceptPause is how long accept is not called after an error that would come
+// straight back.
+const acceptPause = 100 * time.Millisecond
 
 type server struct {
 	listener int
 	clients  map[int]*conn // by descriptor
-	buf      []byte        // what was just read, from whichever client
-	full     bool          // out of descriptors, and said so
+	buf      []byte        // the bytes just read
+	paused   bool          // accept failed, and the log says so
+	retryAt  time.Time     // when to call accept again
 }
 
-// serve sleeps until the kernel knows of something to do, and then visits those
-// clients for which there is.
+// serve sleeps until the kernel knows of something to do, and then visits only
+// the clients that are ready.
 func serve(ctx context.Context, listener int) error {
-	// Leave at once, whatever the clients do: what is unsent is lost.
-	context.AfterFunc(ctx, func() { os.Exit(0) })
+	context.AfterFunc(ctx, cli.Exit) // at once: what is unsent is lost
 	if err := socket.SetNonblock(listener); err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
-	s := &server{listener: listener, clients: map[int]*conn{}, buf: make([]byte, bufferSize)}
+	s := &server{listener: listener, clients: map[int]*conn{},
+		buf: make([]byte, bufferSize)}
 	for {
 		if err := s.wait(); err != nil {
 			return err
 		}
-		// Your part: visit those clients of which poll(2) reports anything, then
-		// accept if the listener was reported, or if s.full.
-		_ = s.visit
+		// Your part: visit only the clients that are ready, and accept only if the
+		// listener is.
+		for _, c := range s.clients {
+			s.visit(c)
+		}
 		if err := s.accept(); err != nil {
 			return err
 		}
 	}
 }
 
-// wait asks poll(2) which descriptors are ready for what is wanted of them.
+// wait asks poll(2) which descriptors are ready for what they want.
 func (s *server) wait() error {
-	// Your part. Rung 03 has a wait with select(2): which of its traps are here too?
-	return errors.New("not implemented yet")
+	// Your part: the list, the timeout, and what to do if there is no answer.
+	cli.Fatal(errors.New("not implemented yet"))
+	_, err := poll(nil, -1)
+	return os.NewSyscallError("poll", err)
 }
 
 // visit does for c what can be done without waiting.
 func (s *server) visit(c *conn) {
 	var err error
 	if c.wantsWrite() {
-		err = c.flush()
-	} else if c.wantsRead() {
+		err = c.write(c.unsent)
+	}
+	if err == nil && c.wantsRead() {
 		err = c.read(s.buf)
 	}
 	if err != nil {
@@ -65,30 +77,42 @@ func (s *server) visit(c *conn) {
 	}
 }
 
-// accept lets in those who wait, but no crowd at a time: clients are waiting too.
+// accept takes the clients that are waiting, at most 64: other clients have to
+// have their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
+	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
-		fd, peer, err := socket.Accept(s.listener)
+		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
+			s.paused, gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.full = false
+			s.paused = false
 			return nil
-		case outOfDescriptors(err):
-			if !s.full {
-				log.Printf("accept: %v: new clients have to wait", err)
-			}
-			s.full = true
-			return nil
-		case listenerBroken(err):
+		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
+		case socket.ClientGone(err) && gone < 63: // the 64th is one too many
+			gone++
+		default:
+			s.pauseAccept(err)
+			return nil
 		}
 	}
 	return nil
 }
 
-// welcome makes a client of a new connection. Linux does not let it inherit
+// pauseAccept leaves waiting clients in the kernel's queue for a moment. The
+// most likely reason is that there are no descriptors left.
+func (s *server) pauseAccept(err error) {
+	if !s.paused {
+		log.Printf("accept: %v: new clients have to wait", err)
+	}
+	s.paused = true
+	s.retryAt = time.Now().Add(acceptPause)
+}
+
+// welcome makes a new connection a client. On Linux it does not inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
 	c := &conn{fd: fd, peer: peer}
@@ -104,18 +128,6 @@ func (s *server) drop(c *conn, err error) {
 		log.Printf("client %v: %v", c.peer, err)
 	}
 	delete(s.clients, c.fd)
+	s.retryAt = time.Time{} // its descriptor is free
 	socket.Close(c.fd)
-}
-
-// outOfDescriptors reports whether accept(2) failed for want of a descriptor or
-// of memory. The client stays in the kernel's queue: to try again at once would
-// fail at once, for ever.
-func outOfDescriptors(err error) bool {
-	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
-}
-
-// listenerBroken reports whether accept(2) can never succeed again. Every other
-// error, such as ECONNABORTED, is that of one client, who is gone.
-func listenerBroken(err error) bool {
-	return err == unix.EBADF || err == unix.EINVAL || err == unix.ENOTSOCK || err == unix.EOPNOTSUPP || err == unix.EFAULT
 }

@@ -15,16 +15,27 @@ import (
 	"example/tcpladder/shared/socket"
 )
 
+// acceptPause is how long accept is not called after an error that would come
+// straight back.
+const acceptPause = 100 * time.Millisecond
+
+// lingerTime is how long a client that was shown out may take to leave; it is read
+// and ignored meanwhile. Closing a socket that has unread input makes the kernel
+// send a reset, which can destroy the last lines on their way to the client (RFC
+// 1122, 4.2.2.13).
+const lingerTime = 2 * time.Second
+
 type server struct {
 	loop     *eventloop.Loop
+	retry    *eventloop.Timer
 	listener int
 	clients  map[int]*conn // by descriptor
-	out      *bufio.Writer // gathers the lines of one turn, for whichever client
-	full     bool          // out of descriptors, and said so
+	out      *bufio.Writer // gathers the lines of one turn, for any client
+	paused   bool          // accept failed, and the log says so
 }
 
 // serve registers each descriptor with an event loop, once. The loop sleeps until
-// the kernel names those that are ready, and only these cost.
+// the kernel names those that are ready, and visits only these.
 func serve(ctx context.Context, listener int) error {
 	if err := socket.SetNonblock(listener); err != nil {
 		return os.NewSyscallError("fcntl", err)
@@ -34,76 +45,103 @@ func serve(ctx context.Context, listener int) error {
 		return err
 	}
 	defer loop.Close()
-	s := &server{loop: loop, listener: listener, clients: map[int]*conn{}, out: bufio.NewWriter(nil)}
-	if err := loop.Add(listener, s.accept, nil); err != nil {
+	s := &server{loop: loop, listener: listener, clients: map[int]*conn{},
+		out: bufio.NewWriter(nil)}
+	if err := loop.Add(listener, s.accept); err != nil {
 		return err
 	}
-	context.AfterFunc(ctx, loop.Stop)
-	if err := loop.Run(); err != nil {
-		return err
-	}
-	for _, c := range s.clients {
-		c.writable() // once: nobody is waited for
-	}
-	return nil
+	context.AfterFunc(ctx, loop.Stop) // what is unsent is lost
+	return loop.Run()
 }
 
-// settle ends c after an error, and else tells the loop what c waits for now. It
-// returns no error itself: one client must not end Run.
-func (s *server) settle(c *conn, err error) error {
+// visit does for c what can be done without waiting, and tells the loop what c
+// waits for now. It returns no error itself: that would end Run.
+func (s *server) visit(c *conn) error {
+	var err error
+	if c.wantsWrite() {
+		err = c.flush()
+	}
+	if err == nil && c.wantsRead() {
+		err = c.read(s.out)
+	}
+	if err == nil {
+		err = s.finish(c)
+	}
 	if err == nil {
 		err = s.loop.Want(c.fd, c.wantsRead(), c.wantsWrite())
 	}
 	if err != nil {
 		s.drop(c, err)
-	} else if c.lingering && c.timer == nil {
-		c.timer = s.loop.After(lingerTime, func() { s.drop(c, io.EOF) })
 	}
 	return nil
 }
 
-// accept lets in those who wait, but no crowd at a time: clients are waiting too.
+// finish shows out a client that has ended, when all is sent.
+func (s *server) finish(c *conn) error {
+	if !c.ended || c.wantsWrite() || c.lingering {
+		return nil
+	}
+	c.lingering = true
+	c.timer = s.loop.After(lingerTime, func() { s.drop(c, io.EOF) })
+	return os.NewSyscallError("shutdown", socket.ShutdownWrite(c.fd))
+}
+
+// accept takes the clients that are waiting, at most 64: other clients have to
+// have their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
+	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
-		fd, peer, err := socket.Accept(s.listener)
+		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
+			s.paused, gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.full = false
+			s.paused = false
 			return nil
-		case outOfDescriptors(err):
-			if !s.full {
-				log.Printf("accept: %v: new clients have to wait", err)
-			}
-			s.full = true
-			s.pauseListener()
-			return nil
-		case listenerBroken(err):
+		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
+		case socket.ClientGone(err) && gone < 63: // the 64th is one too many
+			gone++
+		default:
+			s.pauseAccept(err)
+			return nil
 		}
 	}
 	return nil
 }
 
-// pauseListener rests the listener: it would be reported at once, for ever.
-func (s *server) pauseListener() {
+// pauseAccept leaves waiting clients in the kernel's queue for a moment. The
+// most likely reason is that there are no descriptors left.
+func (s *server) pauseAccept(err error) {
+	if !s.paused {
+		log.Printf("accept: %v: new clients have to wait", err)
+	}
+	s.paused = true
 	s.loop.Want(s.listener, false, false)
-	s.loop.After(100*time.Millisecond, func() { s.loop.Want(s.listener, true, false) })
+	s.retry = s.loop.After(acceptPause, s.resumeAccept)
 }
 
-// welcome makes a client of a new connection. Linux does not let it inherit
+// resumeAccept ends the pause.
+func (s *server) resumeAccept() {
+	s.retry.Stop()
+	if err := s.loop.Want(s.listener, true, false); err != nil {
+		s.pauseAccept(err)
+	}
+}
+
+// welcome makes a new connection a client. On Linux it does not inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
 	c := newConn(s.loop, fd, peer)
 	s.clients[fd] = c
-	if err := socket.SetNonblock(fd); err != nil {
-		s.drop(c, os.NewSyscallError("fcntl", err))
-		return
+	err := os.NewSyscallError("fcntl", socket.SetNonblock(fd))
+	if err == nil {
+		err = s.loop.Add(fd, func() error { return s.visit(c) })
 	}
-	read := func() error { return s.settle(c, c.readable(s.out)) }
-	write := func() error { return s.settle(c, c.writable()) }
-	s.settle(c, s.loop.Add(fd, read, write))
+	if err != nil {
+		s.drop(c, err)
+	}
 }
 
 // drop ends a client. Every way out leads through here.
@@ -112,21 +150,8 @@ func (s *server) drop(c *conn, err error) {
 		log.Printf("client %v: %v", c, err)
 	}
 	delete(s.clients, c.fd)
-	if s.full { // there is a place now: do not wait for the timer
-		s.loop.Want(s.listener, true, false)
+	if s.paused {
+		s.resumeAccept() // its descriptor will be free
 	}
 	c.Close()
-}
-
-// outOfDescriptors reports whether accept(2) failed for want of a descriptor or
-// of memory. The client stays in the kernel's queue: to try again at once would
-// fail at once, for ever.
-func outOfDescriptors(err error) bool {
-	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
-}
-
-// listenerBroken reports whether accept(2) can never succeed again. Every other
-// error, such as ECONNABORTED, is that of one client, who is gone.
-func listenerBroken(err error) bool {
-	return err == unix.EBADF || err == unix.EINVAL || err == unix.ENOTSOCK || err == unix.EOPNOTSUPP || err == unix.EFAULT
 }

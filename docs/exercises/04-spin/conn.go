@@ -14,18 +14,18 @@ import (
 type conn struct {
 	fd     int
 	peer   netip.AddrPort
-	unsent []byte // read from the client, and not yet taken back by it
+	unsent []byte // the rest of an echo, for which there was no room
 }
 
-// A client is not read while it has unsent bytes: so it holds one buffer at most,
-// and when its input ends, nothing is owed to it any more.
+// A client is not read while it has unsent bytes: so it costs one buffer at most,
+// and when its input ends, nothing is owed to it.
 func (c *conn) wantsRead() bool  { return len(c.unsent) == 0 }
 func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 }
 
-// read reads once, so that a client who never stops sending leaves the others
-// their turn, and echoes. The error is io.EOF at the end of the input.
+// read reads once and echoes what it got. It returns io.EOF at the end of the
+// input.
 func (c *conn) read(buf []byte) error {
-	n, err := socket.ReadNow(c.fd, buf)
+	n, err := socket.TryRead(c.fd, buf)
 	switch {
 	case err == unix.EAGAIN:
 		return nil
@@ -37,14 +37,9 @@ func (c *conn) read(buf []byte) error {
 	return c.write(buf[:n])
 }
 
-// flush tries again to send what is unsent.
-func (c *conn) flush() error {
-	return c.write(c.unsent)
-}
-
-// write sends what there is room for, and keeps a copy of the rest.
+// write sends what there is room for, and keeps the rest.
 func (c *conn) write(p []byte) error {
-	n, err := socket.WriteNow(c.fd, p)
+	n, err := socket.TryWrite(c.fd, p)
 	if err != nil && err != unix.EAGAIN {
 		return os.NewSyscallError("write", err)
 	}

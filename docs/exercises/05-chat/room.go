@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
-	"log"
 	"unicode"
 	"unicode/utf8"
+
+	"example/tcpladder/05-framing/frame"
+	"example/tcpladder/shared/cli"
 )
 
 // maxName is the length of the name of a room or a member, in bytes.
@@ -19,18 +22,18 @@ type room struct {
 
 // hear takes one message of c: the first one has to be a join, and every other is
 // said in the room.
-func (s *server) hear(c *conn, payload []byte) {
+func (s *server) hear(c *conn, message []byte) {
 	if c.room == nil {
-		s.join(c, payload)
+		s.join(c, message)
 		return
 	}
-	s.say(c.room, fmt.Appendf(nil, "%s: %s", c.name, payload))
+	s.say(c.room, fmt.Appendf(nil, "%s: %s", c.name, message))
 }
 
-// join brings c into the room that payload, "join ROOM NAME", names. If it can
-// not be, c alone is told, and may try again.
-func (s *server) join(c *conn, payload []byte) {
-	word := bytes.Split(payload, []byte(" "))
+// join brings c into the room that message, "join ROOM NAME", names. If it cannot
+// be, only c hears of it, and may try again.
+func (s *server) join(c *conn, message []byte) {
+	word := bytes.Split(message, []byte(" "))
 	if len(word) != 3 || string(word[0]) != "join" || !isName(word[1]) || !isName(word[2]) {
 		s.tell(c, []byte("! say first: join ROOM NAME"))
 		return
@@ -39,48 +42,53 @@ func (s *server) join(c *conn, payload []byte) {
 	if r == nil {
 		r = &room{name: string(word[1]), members: map[string]*conn{}}
 	}
-	_ = r // Your part: one more member, or a name that is taken.
-	log.Fatal("not implemented yet")
+	// Your part: one more member, or a name that is taken.
+	cli.Fatal(fmt.Errorf("join %s with %d members: not implemented yet", r.name, len(r.members)))
 }
 
 // part takes c out of its room, if it is in one; the last one takes the room away.
+// When the server is stopping, all leave, and nobody hears of it.
 func (s *server) part(c *conn) {
 	r := c.room
-	if r == nil {
+	if r == nil || s.draining {
 		return
 	}
 	// Your part.
-	log.Fatal("not implemented yet")
+	cli.Fatal(fmt.Errorf("leave %s: not implemented yet", r.name))
 }
 
 // say tells all members of r, also the one who speaks: so all hear the same, in
 // the same order.
-func (s *server) say(r *room, payload []byte) {
+func (s *server) say(r *room, message []byte) {
 	// Your part.
-	log.Fatal("not implemented yet")
+	cli.Fatal(errors.New("not implemented yet"))
 }
 
-// tell queues a message for c. To send it here could end c, which tells its room,
-// which could end another, all in the middle of a walk through the members.
-func (s *server) tell(c *conn, payload []byte) {
-	c.queue(payload)
-	if !c.queued {
-		c.queued = true
-		s.queued = append(s.queued, c)
+// tell queues a message for c. To send it here could end c, of which its room has
+// to hear, which could end another, all in the middle of a walk through the
+// members.
+func (s *server) tell(c *conn, message []byte) {
+	c.unsent = frame.Append(c.unsent, message)
+	if c.queued {
+		return
 	}
+	if len(s.queued) == 0 {
+		s.loop.After(0, s.deliver) // when all handlers of this turn have returned
+	}
+	c.queued = true
+	s.queued = append(s.queued, c)
 }
 
-// deliver sends what was said, until nobody has anything to say about it.
+// deliver sends what was said. What is said meanwhile comes next.
 func (s *server) deliver() {
-	for len(s.queued) > 0 {
-		c := s.queued[0]
-		s.queued = s.queued[1:]
+	queued := s.queued
+	s.queued = nil
+	for _, c := range queued {
 		c.queued = false
-		if s.clients[c.fd] == c { // it may have left since
-			s.settle(c, c.flush())
+		if s.clients[c.fd] == c { // it may have left
+			s.visit(c)
 		}
 	}
-	s.queued = nil
 }
 
 // isName reports whether p can be the name of a room or a member: some printable

@@ -11,29 +11,31 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example/tcpladder/05-framing/eventloop"
-	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/socket"
 )
 
-// bufferSize is the number of bytes read from one client at a time. It is small:
-// what is read here goes out to a whole room in one turn.
+// bufferSize is how much is read from one client at a time. It is small: what is
+// read here is sent to a whole room.
 const bufferSize = 16 << 10
 
-var drain = cli.Duration("drain", time.Second, "after a signal, give clients this `duration` to take what they are owed")
+// acceptPause is how long accept is not called after an error that would come
+// straight back.
+const acceptPause = 100 * time.Millisecond
 
 type server struct {
 	loop     *eventloop.Loop
+	retry    *eventloop.Timer
 	listener int
 	clients  map[int]*conn // by descriptor
-	buf      []byte        // what was just read, from whichever client
-	full     bool          // out of descriptors, and said so
-	leaving  bool
+	buf      []byte        // the bytes just read
+	paused   bool          // accept failed, and the log says so
+	draining bool
 	rooms    map[string]*room
-	queued   []*conn // those for whom something was said in this turn
+	queued   []*conn // those to which something was said
 }
 
 // serve registers each descriptor with an event loop, once. The loop sleeps until
-// the kernel names those that are ready, and only these cost.
+// the kernel names those that are ready, and visits only these.
 func serve(ctx context.Context, listener int) error {
 	if err := socket.SetNonblock(listener); err != nil {
 		return os.NewSyscallError("fcntl", err)
@@ -43,127 +45,114 @@ func serve(ctx context.Context, listener int) error {
 		return err
 	}
 	defer loop.Close()
-	s := &server{loop: loop, listener: listener, clients: map[int]*conn{}, buf: make([]byte, bufferSize),
-		rooms: map[string]*room{}}
-	if err := loop.Add(listener, s.accept, nil); err != nil {
+	s := &server{loop: loop, listener: listener, clients: map[int]*conn{},
+		buf: make([]byte, bufferSize), rooms: map[string]*room{}}
+	if err := loop.Add(listener, s.accept); err != nil {
 		return err
 	}
 	context.AfterFunc(ctx, loop.Stop)
 	if err := loop.Run(); err != nil {
 		return err
 	}
-	return s.leave()
+	return s.drain()
 }
 
-// leave closes the door, sends what is owed, and waits for the clients to leave.
-func (s *server) leave() error {
-	s.loop.Remove(s.listener)
-	s.loop.After(*drain, s.loop.Stop)
-	s.leaving = true
-	for _, c := range s.clients {
-		c.room = nil // nobody is told any more who leaves
-		s.settle(c, c.stop())
+// visit does for c what can be done without waiting, and tells the loop what c
+// waits for now. It returns no error itself: that would end Run.
+func (s *server) visit(c *conn) error {
+	var err error
+	if c.wantsWrite() {
+		err = c.flush()
 	}
-	if len(s.clients) == 0 {
-		return nil
+	if err == nil && c.wantsRead() {
+		err = c.read(s.buf, s.hear)
 	}
-	return s.loop.Run()
-}
-
-// turn is settle, and then what was said is delivered.
-func (s *server) turn(c *conn, err error) error {
-	s.settle(c, err)
-	s.deliver()
-	return nil
-}
-
-// settle comes after whatever was done for c: it ends c, or tells the loop what
-// c is to wait for now. Who is heard no more has left the room.
-func (s *server) settle(c *conn, err error) {
 	if c.end != nil {
 		s.part(c)
+	}
+	if err == nil {
+		err = s.finish(c)
 	}
 	if err == nil {
 		err = s.loop.Want(c.fd, c.wantsRead(), c.wantsWrite())
 	}
 	if err != nil {
 		s.drop(c, err)
-	} else if c.lingering && c.timer == nil {
-		c.timer = s.loop.After(lingerTime, func() { s.drop(c, io.EOF) })
 	}
+	return nil
 }
 
-// accept lets in those who wait, but no crowd at a time: clients are waiting too.
+// accept takes the clients that are waiting, at most 64: other clients have to
+// have their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
+	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
-		fd, peer, err := socket.Accept(s.listener)
+		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
+			s.paused, gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.full = false
+			s.paused = false
 			return nil
-		case outOfDescriptors(err):
-			if !s.full {
-				log.Printf("accept: %v: new clients have to wait", err)
-			}
-			s.full = true
-			s.pauseListener()
-			return nil
-		case listenerBroken(err):
+		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
+		case socket.ClientGone(err) && gone < 63: // the 64th is one too many
+			gone++
+		default:
+			s.pauseAccept(err)
+			return nil
 		}
 	}
 	return nil
 }
 
-// pauseListener rests the listener: it would be reported at once, for ever.
-func (s *server) pauseListener() {
+// pauseAccept leaves waiting clients in the kernel's queue for a moment. The
+// most likely reason is that there are no descriptors left.
+func (s *server) pauseAccept(err error) {
+	if !s.paused {
+		log.Printf("accept: %v: new clients have to wait", err)
+	}
+	s.paused = true
 	s.loop.Want(s.listener, false, false)
-	s.loop.After(100*time.Millisecond, func() { s.loop.Want(s.listener, true, false) })
+	s.retry = s.loop.After(acceptPause, s.resumeAccept)
 }
 
-// welcome makes a client of a new connection. Linux does not let it inherit
+// resumeAccept ends the pause.
+func (s *server) resumeAccept() {
+	s.retry.Stop()
+	if err := s.loop.Want(s.listener, true, false); err != nil {
+		s.pauseAccept(err)
+	}
+}
+
+// welcome makes a new connection a client. On Linux it does not inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
 	c := &conn{fd: fd, peer: peer}
-	c.hear = func(payload []byte) { s.hear(c, payload) }
 	s.clients[fd] = c
-	if err := socket.SetNonblock(fd); err != nil {
-		s.drop(c, os.NewSyscallError("fcntl", err))
-		return
+	err := os.NewSyscallError("fcntl", socket.SetNonblock(fd))
+	if err == nil {
+		err = s.loop.Add(fd, func() error { return s.visit(c) })
 	}
-	read := func() error { return s.turn(c, c.read(s.buf)) }
-	write := func() error { return s.turn(c, c.flush()) }
-	s.settle(c, s.loop.Add(fd, read, write))
+	if err == nil {
+		err = s.finish(c)
+	}
+	if err != nil {
+		s.drop(c, err)
+	}
 }
 
 // drop ends a client. Every way out leads through here.
 func (s *server) drop(c *conn, err error) {
-	if err != io.EOF && c.end == nil { // otherwise it has been told already
+	if err != io.EOF && (c.end == nil || c.end == io.EOF) { // the others are logged already
 		log.Printf("client %v: %v", c.peer, err)
 	}
 	delete(s.clients, c.fd)
-	if s.full { // there is a place now: do not wait for the timer
-		s.loop.Want(s.listener, true, false)
-	}
 	s.part(c)
-	c.timer.Stop()
-	s.loop.Remove(c.fd)
-	if s.leaving && len(s.clients) == 0 {
-		s.loop.Stop()
+	s.forget(c)
+	if s.paused {
+		s.resumeAccept() // its descriptor will be free
 	}
-}
-
-// outOfDescriptors reports whether accept(2) failed for want of a descriptor or
-// of memory. The client stays in the kernel's queue: to try again at once would
-// fail at once, for ever.
-func outOfDescriptors(err error) bool {
-	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
-}
-
-// listenerBroken reports whether accept(2) can never succeed again. Every other
-// error, such as ECONNABORTED, is that of one client, who is gone.
-func listenerBroken(err error) bool {
-	return err == unix.EBADF || err == unix.EINVAL || err == unix.ENOTSOCK || err == unix.EOPNOTSUPP || err == unix.EFAULT
+	s.loop.Remove(c.fd)
 }

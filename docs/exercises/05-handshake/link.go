@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +17,8 @@ import (
 	"example/tcpladder/shared/socket"
 )
 
-// bufferSize is the number of bytes read from one peer at a time, maxFrame the
-// longest message that is taken from it.
+// bufferSize is how much is read from one peer at a time, maxFrame the longest
+// message that is taken from it.
 const (
 	bufferSize = 64 << 10
 	maxFrame   = 1 << 20
@@ -53,73 +52,89 @@ type link struct {
 	state  state
 	unsent []byte           // of the hello
 	in     []byte           // part of a frame
-	timer  *eventloop.Timer // the end of its patience with this state
+	timer  *eventloop.Timer // runs out when it has been in this state for too long
 }
 
 // A client is all links together.
 type client struct {
 	loop   *eventloop.Loop
-	buf    []byte // what was just read, from whichever peer
+	buf    []byte // the bytes just read
 	open   int    // links
 	failed int    // links that ended before they were connected, or by an error
 }
 
-// connectAll shakes hands with all peers at once, so that those who are slow delay
-// nobody, and listens until the last of them has left. It returns how many have
-// failed.
-func connectAll(ctx context.Context, peers []netip.AddrPort) (failed int, err error) {
+// connectAll shakes hands with all peers at once, so that a slow one delays nobody,
+// and listens until the last of them has left. It returns an error if any failed.
+func connectAll(ctx context.Context, peers []netip.AddrPort) error {
 	loop, err := eventloop.New()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer loop.Close()
 	c := &client{loop: loop, buf: make([]byte, bufferSize), open: len(peers)}
 	for _, peer := range peers {
 		l := &link{client: c, peer: peer, fd: -1, unsent: hello()}
-		l.settle(l.start())
+		l.start()
 	}
 	context.AfterFunc(ctx, loop.Stop)
-	err = loop.Run()
-	return c.failed, err
+	if err := loop.Run(); err != nil {
+		return err
+	}
+	if c.failed > 0 {
+		return fmt.Errorf("%d of %d connections failed", c.failed, len(peers))
+	}
+	return nil
 }
 
 // hello returns the frame that a link begins with.
 func hello() []byte {
-	p := binary.BigEndian.AppendUint32(nil, uint32(*helloSize))
-	p = append(p, "hello"...)
-	return append(p, bytes.Repeat([]byte(" "), *helloSize-len("hello"))...)
+	spaces := bytes.Repeat([]byte(" "), *helloSize-len("hello"))
+	return frame.Append(nil, append([]byte("hello"), spaces...))
 }
 
 // start begins to connect. A descriptor is registered after connect(2): before
-// it, epoll(7) would report a hang-up of a socket that is not even on its way.
-func (l *link) start() (err error) {
+// that, epoll(7) would report a hang-up, because the socket is not even on its way.
+func (l *link) start() {
 	l.enter(initiated)
-	if l.fd, err = dial(l.peer); err != nil {
-		return err
+	var err error
+	if l.fd, err = dial(l.peer); err == nil {
+		err = l.loop.Add(l.fd, l.visit)
 	}
-	read := func() error { l.settle(l.read()); return nil }
-	write := func() error { l.settle(l.write()); return nil }
-	return l.loop.Add(l.fd, read, write)
-}
-
-// enter tells the new state, and gives it its time.
-func (l *link) enter(s state) {
-	l.state = s
-	fmt.Printf("%v: %v\n", l.peer, s)
-	l.timer.Stop()
-	l.timer = nil
-	_ = timeout // Your part: a timer of the loop, which ends l by way of settle.
-}
-
-// settle comes after whatever happened to l: it ends l, or tells the loop what l
-// is to wait for now.
-func (l *link) settle(err error) {
 	if err == nil {
 		err = l.loop.Want(l.fd, l.state.wantsRead(), l.state.wantsWrite())
 	}
 	if err != nil {
 		l.end(err)
 	}
+}
+
+// enter prints the new state, and sets the timer for it.
+func (l *link) enter(s state) {
+	l.state = s
+	fmt.Printf("%v: %v\n", l.peer, s)
+	l.timer.Stop()
+	// Your part: not every state has a limit, and this does not end l.
+	l.timer = l.loop.After(*timeout, func() {})
+}
+
+// visit does for l what can be done without waiting, and tells the loop what l
+// waits for now. It reads first: a peer that has refused may be gone, and then the
+// write would fail. It returns no error itself: that would end Run.
+func (l *link) visit() error {
+	var err error
+	if l.state.wantsRead() {
+		err = l.read()
+	}
+	if err == nil && l.state.wantsWrite() {
+		err = l.write()
+	}
+	if err == nil {
+		err = l.loop.Want(l.fd, l.state.wantsRead(), l.state.wantsWrite())
+	}
+	if err != nil {
+		l.end(err)
+	}
+	return nil
 }
 
 // end ends l. Every way out leads through here.
@@ -139,22 +154,22 @@ func (l *link) end(err error) {
 	}
 }
 
-// write learns that connect(2) is over, and sends the hello, which may take more
-// than one turn.
+// write learns how connect(2) has ended, and sends the hello, which may take more
+// than one visit.
 func (l *link) write() error {
 	if err := connectError(l.fd); err != nil {
 		return err
 	}
 	// Your part: from initiated to awaiting acknowledgement, in as many calls as it
-	// takes. What stands above is for the first of them.
+	// takes. What is above is for the first of them.
 	return errors.New("not implemented yet")
 }
 
-// read reads once and hears all frames that are whole. One read may bring a part
-// of the acknowledgement, or what comes behind it as well. The error is io.EOF
-// when the peer has sent its last byte.
+// read reads once and hears the frames that are whole. One read may bring a part
+// of the acknowledgement, or what follows it too. It returns io.EOF at the end of
+// the input.
 func (l *link) read() error {
-	n, err := socket.ReadNow(l.fd, l.buf)
+	n, err := socket.TryRead(l.fd, l.buf)
 	switch {
 	case err == unix.EAGAIN:
 		return nil

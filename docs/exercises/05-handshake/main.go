@@ -6,7 +6,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -19,9 +18,10 @@ import (
 )
 
 var (
-	helloSize = cli.Bytes("hello-size", len("hello"), "say hello with this many `bytes`, 5 or more; what is too much is filled with spaces")
-	timeout   = cli.Duration("timeout", 2*time.Second, "give up when a peer stays in one state for this `duration`; 0s: never")
-	verbose   = flag.Bool("v", false, "tell the system calls and their results on standard error")
+	helloSize = cli.Bytes("hello-size", len("hello"),
+		"say hello with this many `bytes`, 5 or more, filled up with spaces")
+	timeout = cli.Duration("timeout", 2*time.Second,
+		"give up when a peer stays in one state for this `duration`; 0s: never")
 
 	peers []netip.AddrPort
 )
@@ -35,21 +35,16 @@ func init() {
 }
 
 func main() {
-	log.SetFlags(0)
+	narrate.Flag("v", "print every system call and its result on standard error; -v=json: as JSON")
 	cli.Parse()
 	if len(peers) == 0 || *helloSize < len("hello") {
 		fmt.Fprintln(os.Stderr, "at least one -connect host:port, and a -hello-size of at least 5 (-h lists the flags)")
 		os.Exit(2)
 	}
-	if *verbose {
-		narrate.Start(os.Stderr)
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if err := connectAll(ctx, peers); err != nil {
+		cli.Fatal(err)
 	}
-	ctx, _ := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
-	failed, err := connectAll(ctx, peers)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if failed > 0 {
-		os.Exit(1)
-	}
+	cli.Exit()
 }

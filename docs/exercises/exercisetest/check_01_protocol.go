@@ -15,7 +15,7 @@ import (
 var protocol = Exercise{
 	Name:    "01-protocol",
 	Rung:    "01-blocking",
-	Changed: []string{"main.go", "server.go"},
+	Changed: []string{"main.go", "server.go", "conn.go"},
 	Checks: append([]Check{
 		{Name: "the-three-buffers", Run: on(threeBuffers),
 			Promise: "^abc$de^abte$f xyz^123 25$^ab$abab is answered with bcdbcuf23436bc",

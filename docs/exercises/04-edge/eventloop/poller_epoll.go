@@ -37,7 +37,7 @@ func (p *poller) set(fd int, old, new interest) error {
 	} else if new == 0 {
 		op = unix.EPOLL_CTL_DEL
 	}
-	// Your part: level-triggered as it stands.
+	// Your part: level-triggered as it is.
 	return unix.EpollCtl(p.fd, op, fd, &unix.EpollEvent{Events: uint32(new), Fd: int32(fd)})
 }
 

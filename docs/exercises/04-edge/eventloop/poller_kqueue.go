@@ -10,8 +10,8 @@ import (
 
 const newCall, setCall, waitCall = "kqueue", "kevent", "kevent"
 
-// There is no hangup: EV_EOF is set on a filter, and the handler of that filter
-// will learn more. Nor are these the numbers of the filters, which are no bits.
+// There is no hangup: EV_EOF is set on an event for one of these two. And these
+// are not the filters' own numbers, which are not bits.
 const (
 	readable interest = 1
 	writable interest = 2
@@ -39,12 +39,12 @@ func (p *poller) set(fd int, old, new interest) error {
 	var changes [2]unix.Kevent_t
 	n := 0
 	change := func(bit interest, filter int) {
-		flags := unix.EV_ADD // Your part: level-triggered as it stands.
+		flags := unix.EV_ADD // Your part: level-triggered as it is.
 		if new&bit == 0 {
 			flags = unix.EV_DELETE
 		}
 		if old&bit != new&bit {
-			unix.SetKevent(&changes[n], fd, filter, flags) // the types of the fields differ between systems
+			unix.SetKevent(&changes[n], fd, filter, flags) // the fields' types differ by system
 			n++
 		}
 	}

@@ -1,33 +1,37 @@
 // Package eventloop calls a function when a descriptor is ready or a timer is
-// due: kqueue(2) on macOS and the BSDs, epoll(7) on Linux.
+// due: with kqueue(2) on macOS and the BSDs, with epoll(7) on Linux.
 //
-// A descriptor is registered once. What a turn of the loop costs depends on how
-// many descriptors are ready, and not on how many there are.
+// A descriptor is registered once. The cost of a turn of the loop depends on
+// how many descriptors are ready, not on how many there are.
 //
 //	loop, err := eventloop.New()
 //	...
-//	loop.Add(fd, onReadable, onWritable) // reading is wanted from here on
-//	loop.Want(fd, true, true)            // and, from here on, writing
+//	loop.Add(fd, visit)         // call visit when there is something to read
+//	loop.Want(fd, true, true)   // and, from here on, when there is room to write
 //	loop.After(time.Second, func() { loop.Remove(fd) })
-//	err = loop.Run()                     // until Stop, or a handler's error
+//	err = loop.Run()            // until Stop, or until a handler fails
+//
+// Each descriptor has one handler, called at most once in a turn, even if it is
+// ready for both reading and writing: the handler decides which comes first.
 //
 // Events are level-triggered: a handler is called in every turn in which its
-// descriptor is ready and that is wanted. So a handler may read once and return,
-// the rest will be reported. But a readiness that is of no use has to be
-// unwanted: with writing wanted and nothing to write, the loop spins.
+// descriptor is ready for something wanted. So it may read once and return; the
+// rest will be reported again. But what is of no use must not be wanted: with
+// writing wanted and nothing to write, the loop spins.
 //
-// The kernel's flags for errors and hang-ups are hints. They call the handlers
-// that are wanted, and what read(2) or write(2) then says is what counts. (A
-// kqueue sets EV_EOF while there is still data to read.)
+// The kernel's flags for errors and hang-ups are hints. They call the handler,
+// and what read(2) or write(2) then returns is what counts. (A kqueue sets
+// EV_EOF while there is still data to read.)
 //
 // A Loop and its timers belong to one goroutine, the one that calls Run; the
-// handlers run there too. Only Stop may be called from others.
+// handlers run on it too. Only Stop may be called from others.
 package eventloop
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,34 +44,33 @@ import (
 // An interest is a set of readinesses: wanted of a descriptor, or reported.
 type interest uint32
 
-// There is one file for each mechanism of the kernel. It defines
+// There is one file for each of the kernels' mechanisms. It defines
 //
 //	newPoller() (*poller, error)
 //	set(fd int, old, new interest) error     // change what is wanted of fd
-//	wait(d time.Duration) (n int, err error) // sleep until there are events, at most d; d < 0: for ever
+//	wait(d time.Duration) (n int, err error) // sleep until there are events; d < 0: no limit
 //	event(i int) (fd int, ready interest)    // one of these n events
-//	readable, writable, hangup               // an interest; hangup is only reported
+//	readable, writable, hangup               // interests; hangup is only reported
 //	newCall, setCall, waitCall               // names of the system calls
-//
-// To close a descriptor is enough to make the kernel forget it.
 
-// A watch is what the loop knows of a descriptor: nothing, if it is not
-// registered.
+// A watch is a descriptor's registration; without one it is zero.
 type watch struct {
-	read, write func() error
-	wanted      interest
+	ready  func() error
+	wanted interest
+	turn   uint32 // in which ready was last called
 }
 
 // A Loop waits for descriptors and timers. Make one with New.
 type Loop struct {
-	// Spin is how long to ask again and again for events, after those of the
-	// last turn are dealt with, before going to sleep in the kernel. A client
-	// who answers within that time need not wait until this thread is woken.
+	// Spin is how long to ask for events over and over, after a turn that had
+	// some, before going to sleep in the kernel. A client that sends again within
+	// that time does not have to wait until this thread is woken.
 	Spin time.Duration
 
 	poller   *poller
 	watches  []watch  // by descriptor
-	removed  []int    // to be closed at the end of the turn
+	turn     uint32   // counts the turns
+	removed  []int    // descriptors to close at the end of the turn
 	timers   []*Timer // the next one due comes first
 	stopping atomic.Bool
 
@@ -75,8 +78,8 @@ type Loop struct {
 	wakeUp [2]int     // a pipe: a byte in it ends the wait
 }
 
-// New returns a loop without descriptors. The error is that of kqueue(2),
-// epoll_create1(2) or pipe(2), most likely EMFILE.
+// New returns an empty loop. The error, most likely EMFILE, is that of kqueue(2),
+// epoll_create1(2) or pipe(2).
 func New() (*Loop, error) {
 	p, err := newPoller()
 	if err != nil {
@@ -91,38 +94,40 @@ func New() (*Loop, error) {
 		unix.CloseOnExec(fd)
 		unix.SetNonblock(fd, true)
 	}
-	if err := l.Add(l.wakeUp[0], l.awake, nil); err != nil {
+	if err := l.Add(l.wakeUp[0], l.awake); err != nil {
 		l.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
-// Add registers fd, which must not block, and wants to read from it; write may
-// be nil if that is never wanted. A handler's error ends Run: what concerns one
-// descriptor is dealt with in the handler.
+// Add registers fd, which must not block, and from here on calls ready when
+// there is something to read. An error that ready returns ends Run, so a handler
+// must deal with the errors of its own descriptor itself.
 //
-// The error is that of kevent(2) or epoll_ctl(2): on Linux EPERM for a regular
-// file, which is always ready.
-func (l *Loop) Add(fd int, read, write func() error) error {
-	if fd >= len(l.watches) {
-		l.watches = append(l.watches, make([]watch, fd+1)...) // twice as many
+// Add returns an error if fd is negative, already registered or removed in this
+// turn, if ready is nil, or if kevent(2) or epoll_ctl(2) fails: on Linux with
+// EPERM for a regular file, which is always ready.
+func (l *Loop) Add(fd int, ready func() error) error {
+	if fd < 0 || ready == nil || l.registered(fd) || slices.Contains(l.removed, fd) {
+		return fmt.Errorf("eventloop: Add: descriptor %d: negative, in use or no handler", fd)
 	}
-	if l.watches[fd].read != nil {
-		return fmt.Errorf("eventloop: descriptor %d is registered already", fd)
-	}
-	if err := l.set(fd, readable); err != nil {
+	if err := l.set(fd, 0, readable); err != nil {
 		return err
 	}
-	l.watches[fd].read, l.watches[fd].write = read, write
+	if fd >= len(l.watches) {
+		l.watches = append(l.watches, make([]watch, fd+1)...) // more than double it
+	}
+	l.watches[fd] = watch{ready: ready, wanted: readable}
 	return nil
 }
 
-// Want says which handlers of fd are to be called from here on; both or none is
-// possible. It costs a system call only if it changes something.
+// Want sets what fd is watched for from here on: reading, writing, both or
+// nothing. It makes a system call only if that is a change. It returns an error
+// if fd is not registered, or if kevent(2) or epoll_ctl(2) fails.
 func (l *Loop) Want(fd int, read, write bool) error {
-	if fd >= len(l.watches) || l.watches[fd].read == nil {
-		return fmt.Errorf("eventloop: descriptor %d is not registered", fd)
+	if !l.registered(fd) {
+		return fmt.Errorf("eventloop: Want: descriptor %d is not registered", fd)
 	}
 	var wanted interest
 	if read {
@@ -131,32 +136,44 @@ func (l *Loop) Want(fd int, read, write bool) error {
 	if write {
 		wanted |= writable
 	}
-	if wanted == l.watches[fd].wanted {
+	w := &l.watches[fd]
+	if wanted == w.wanted {
 		return nil
 	}
-	return l.set(fd, wanted)
-}
-
-func (l *Loop) set(fd int, wanted interest) error {
-	err := l.poller.set(fd, l.watches[fd].wanted, wanted)
-	if narrate.On {
-		narrate.Call(setCall, l.poller.fd, 0, err, fmt.Sprintf("descriptor %d: read %t, write %t", fd, wanted&readable != 0, wanted&writable != 0))
+	if err := l.set(fd, w.wanted, wanted); err != nil {
+		return err
 	}
-	if err != nil && err != unix.EINTR { // after which the change is made: kqueue(2)
-		return os.NewSyscallError(setCall, err)
-	}
-	l.watches[fd].wanted = wanted
+	w.wanted = wanted
 	return nil
 }
 
-// Remove forgets fd at once, and closes it at the end of the turn. If it were
-// closed at once, a new connection could get its number while this turn still
-// holds events of the old one. Remove also closes what Add would not take.
-func (l *Loop) Remove(fd int) {
-	if fd < len(l.watches) {
+// Remove closes fd at the end of the turn, whether it is registered or not, and
+// never calls its handler again. (If it were closed at once, a new connection
+// could get its number while this turn still holds events of the old one.) If fd
+// is negative or already removed in this turn, that is an error: it closes nothing.
+func (l *Loop) Remove(fd int) error {
+	if fd < 0 || slices.Contains(l.removed, fd) {
+		return fmt.Errorf("eventloop: Remove: descriptor %d: negative or already removed", fd)
+	}
+	if l.registered(fd) {
 		l.watches[fd] = watch{}
 	}
 	l.removed = append(l.removed, fd)
+	narrate.Closing(fd)
+	return nil
+}
+
+func (l *Loop) registered(fd int) bool {
+	return 0 <= fd && fd < len(l.watches) && l.watches[fd].ready != nil
+}
+
+func (l *Loop) set(fd int, old, new interest) error {
+	err := l.poller.set(fd, old, new)
+	narrate.Registration(setCall, l.poller.fd, fd, new&readable != 0, new&writable != 0, err)
+	if err == unix.EINTR {
+		return nil // the change has been made: kqueue(2)
+	}
+	return os.NewSyscallError(setCall, err)
 }
 
 // Run calls handlers until Stop is called, and returns nil, or until a handler
@@ -166,12 +183,10 @@ func (l *Loop) Run() error {
 	for !l.stopping.Swap(false) {
 		l.closeRemoved()
 		n, err := l.wait()
-		narrate.Ready(waitCall, l.poller.fd, n, err)
-		if err == unix.EINTR {
-			n = 0 // a signal; the next wait is for the time that is left
-		} else if err != nil {
+		if err != nil && err != unix.EINTR { // after a signal, wait for the time that is left
 			return os.NewSyscallError(waitCall, err)
 		}
+		l.turn++
 		for i := range n {
 			if err := l.dispatch(l.poller.event(i)); err != nil {
 				return err
@@ -184,44 +199,55 @@ func (l *Loop) Run() error {
 	return nil
 }
 
-// wait asks without waiting for as long as Spin allows, and then sleeps.
 func (l *Loop) wait() (n int, err error) {
+	d := l.untilNextTimer()
+	if !narrate.On {
+		return l.poll(d)
+	}
+	call := narrate.Wait(narrate.Call{Name: waitCall, Arg: l.poller.fd, Timeout: d})
+	n, err = l.poll(d)
+	for i := range n {
+		fd, ready := l.poller.event(i)
+		call.Ready.Add(fd, ready&(readable|hangup) != 0, ready&writable != 0)
+	}
+	call.Return(n, err)
+	return n, err
+}
+
+// poll asks without waiting for as long as Spin allows, and then sleeps for the
+// rest of d.
+func (l *Loop) poll(d time.Duration) (n int, err error) {
 	if l.Spin > 0 {
 		// Your part.
 		return 0, errors.New("not implemented yet")
 	}
-	return l.poller.wait(l.untilNextTimer())
+	return l.poller.wait(d)
 }
 
-// dispatch calls the handlers of fd. Any handler can remove any descriptor or
-// change what is wanted of it, so that is looked up before each call.
+// dispatch calls the handler of fd, unless that is no longer wanted: a handler
+// that ran before may have removed fd or changed what is wanted of it. A kqueue
+// reports reading and writing as two events; the second finds the turn done.
 func (l *Loop) dispatch(fd int, ready interest) error {
-	w := l.watches[fd]
+	w := &l.watches[fd]
 	if ready&hangup != 0 {
 		ready = w.wanted
 	}
-	if ready&w.wanted&writable != 0 {
-		if err := w.write(); err != nil {
-			return err
-		}
-		w = l.watches[fd]
+	if ready&w.wanted == 0 || w.turn == l.turn {
+		return nil
 	}
-	if ready&w.wanted&readable != 0 {
-		return w.read()
-	}
-	return nil
+	w.turn = l.turn
+	return w.ready()
 }
 
 func (l *Loop) closeRemoved() {
 	for _, fd := range l.removed {
-		narrate.Call("close", fd, 0, unix.Close(fd), "")
+		narrate.Done(narrate.Call{Name: "close", Arg: fd, Err: unix.Close(fd)})
 	}
 	l.removed = l.removed[:0]
 }
 
-// Stop makes Run return at the end of the turn that it is in; if Run is not
-// running, the next one returns at once. Stop may be called from any goroutine,
-// any number of times, also after Close.
+// Stop makes Run return at the end of the current turn, or the next Run at once.
+// It may be called from any goroutine, any number of times, also after Close.
 func (l *Loop) Stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -230,14 +256,13 @@ func (l *Loop) Stop() {
 	}
 }
 
-// awake empties the pipe. The byte in it has done its work already.
+// awake empties the pipe, which has done its work already.
 func (l *Loop) awake() error {
-	var b [64]byte
-	unix.Read(l.wakeUp[0], b[:])
+	unix.Read(l.wakeUp[0], make([]byte, 64))
 	return nil
 }
 
-// Close frees the loop's own descriptors and those that were removed. What is
+// Close closes the loop's own descriptors and those that were removed. What is
 // still registered stays open: it is the caller's. Run must not be running.
 func (l *Loop) Close() {
 	l.mu.Lock()

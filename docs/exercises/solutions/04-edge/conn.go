@@ -15,64 +15,40 @@ import (
 type conn struct {
 	fd     int
 	peer   netip.AddrPort
-	unsent []byte           // read from the client, and not yet taken back by it
-	again  *eventloop.Timer // to come back, when it has had more than its share
+	unsent []byte           // the rest of an echo, for which there was no room
+	again  *eventloop.Timer // visits it again, if the last visit was not enough
 }
 
-// share is the number of buffers a client may fill before it has to let the
-// others have their turn.
-const share = 16
+// A client is not read while it has unsent bytes: so it costs one buffer at most,
+// and when its input ends, nothing is owed to it.
+func (c *conn) wantsRead() bool  { return len(c.unsent) == 0 }
+func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 }
 
-// echo reads and echoes until the kernel says EAGAIN to the one or the other. Only
-// then is there an event to come: a descriptor that stays ready is not reported
-// again. If the client has more than its share, dry is false, and the caller has
-// to come back. The error is io.EOF when the client has sent its last byte.
-//
-// A client is not read while it has unsent bytes. So it cannot make the server
-// hold more than one buffer for it, and when read reports the end of its input
-// nothing is owed to it any more.
-func (c *conn) echo(buf []byte) (dry bool, err error) {
-	if err := c.write(c.unsent); err != nil {
-		return false, err
+// read reads once and echoes what it got. It returns io.EOF at the end of the
+// input, and unix.EAGAIN if there is nothing to read, or no room for the echo.
+func (c *conn) read(buf []byte) error {
+	n, err := socket.TryRead(c.fd, buf)
+	switch {
+	case err == unix.EAGAIN:
+		return err
+	case err != nil:
+		return os.NewSyscallError("read", err)
+	case n == 0:
+		return io.EOF
 	}
-	for range share {
-		if len(c.unsent) > 0 {
-			return true, nil // write(2) has said EAGAIN
-		}
-		n, err := socket.ReadNow(c.fd, buf)
-		switch {
-		case err == unix.EAGAIN:
-			return true, nil
-		case err != nil:
-			return false, os.NewSyscallError("read", err)
-		case n == 0:
-			return false, io.EOF
-		}
-		if err := c.write(buf[:n]); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
+	return c.write(buf[:n])
 }
 
-// write sends p, and keeps a copy of what the kernel has no room for: p is the
-// buffer of all clients. A short write is tried again: that there will be an
-// event is only sure after EAGAIN.
+// write sends what there is room for, and keeps the rest. It returns unix.EAGAIN
+// if there is no room at all.
 func (c *conn) write(p []byte) error {
-	for len(p) > 0 {
-		n, err := socket.WriteNow(c.fd, p)
-		if err == unix.EAGAIN {
-			break
-		}
-		if err != nil {
-			return os.NewSyscallError("write", err)
-		}
-		p = p[n:]
+	n, err := socket.TryWrite(c.fd, p)
+	if err != nil && err != unix.EAGAIN {
+		return os.NewSyscallError("write", err)
 	}
-	if len(p) == 0 {
+	c.unsent = append(c.unsent[:0], p[n:]...)
+	if len(c.unsent) == 0 {
 		c.unsent = nil // an idle client holds no memory
-		return nil
 	}
-	c.unsent = append(c.unsent[:0], p...)
-	return nil
+	return err
 }

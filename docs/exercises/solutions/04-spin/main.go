@@ -5,7 +5,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log"
 	"os"
 	"os/signal"
 
@@ -16,26 +15,21 @@ import (
 	"example/tcpladder/shared/socket"
 )
 
-var (
-	addr    = flag.String("addr", "127.0.0.1:9999", "listen on this `host:port`; port 0 lets the kernel choose")
-	verbose = flag.Bool("v", false, "tell the system calls and their results on standard error")
-)
+var addr = flag.String("addr", "127.0.0.1:9999",
+	"listen on this `host:port`; port 0 lets the kernel choose")
 
 func main() {
-	log.SetFlags(0)
+	narrate.Flag("v", "print every system call and its result on standard error; -v=json: as JSON")
 	cli.Parse()
-	if *verbose {
-		narrate.Start(os.Stderr)
-	}
 	listener, err := socket.Listen(*addr)
 	if err != nil {
-		log.Fatal(err)
+		cli.Fatal(err)
 	}
-	// A log that nobody reads any more must not end the server: see os/signal.
-	signal.Ignore(unix.SIGPIPE)
-	ctx, _ := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	fmt.Printf("listening on %v (pid %d)\n", socket.Addr(listener), os.Getpid())
 	if err := serve(ctx, listener); err != nil {
-		log.Fatal(err)
+		cli.Fatal(err)
 	}
+	cli.Exit()
 }

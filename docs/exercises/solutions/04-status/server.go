@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -19,17 +20,25 @@ import (
 	"example/tcpladder/shared/socket"
 )
 
-// bufferSize is the number of bytes read from one client at a time: enough to keep
-// calls few, and little enough to let the next client have its turn soon.
+// bufferSize is how much is read from one client at a time: enough to keep the
+// calls few, and little enough that the next client soon has its turn.
 const bufferSize = 64 << 10
 
+// acceptPause is how long accept is not called after an error that would come
+// straight back.
+const acceptPause = 100 * time.Millisecond
+
+// farewell is how long a client that is turned away has to take the reason.
+const farewell = time.Second
+
 var (
-	status     = cli.Duration("status", 5*time.Second, "tell all clients how many they are whenever this `duration` has passed; 0s: never")
+	status = cli.Duration("status", 5*time.Second,
+		"send every client the number of clients whenever this `duration` has passed; 0s: never")
 	maxClients = 1000
 )
 
 func init() {
-	flag.Func("max-clients", "turn away whoever comes when this `number` of clients are served (default 1000)", func(v string) (err error) {
+	flag.Func("max-clients", "turn away who comes when this `number` of clients are served (default 1000)", func(v string) (err error) {
 		if maxClients, err = strconv.Atoi(v); err != nil || maxClients < 1 {
 			return errors.New("not a number from 1")
 		}
@@ -37,20 +46,18 @@ func init() {
 	})
 }
 
-// farewell is how long a client that is turned away has to take the reason.
-const farewell = time.Second
-
 type server struct {
 	loop     *eventloop.Loop
+	retry    *eventloop.Timer
 	listener int
 	clients  map[int]*conn // by descriptor
-	buf      []byte        // what was just read, from whichever client
-	full     bool          // out of descriptors, and said so
-	crowded  bool          // out of places, and said so
+	buf      []byte        // the bytes just read
+	paused   bool          // accept failed, and the log says so
+	crowded  bool          // maxClients are served, and the log says so
 }
 
 // serve registers each descriptor with an event loop, once. The loop sleeps until
-// the kernel names those that are ready, and only these cost.
+// the kernel names those that are ready, and visits only these.
 func serve(ctx context.Context, listener int) error {
 	if err := socket.SetNonblock(listener); err != nil {
 		return os.NewSyscallError("fcntl", err)
@@ -60,41 +67,42 @@ func serve(ctx context.Context, listener int) error {
 		return err
 	}
 	defer loop.Close()
-	s := &server{loop: loop, listener: listener, clients: map[int]*conn{}, buf: make([]byte, bufferSize)}
-	if err := loop.Add(listener, s.accept, nil); err != nil {
+	s := &server{loop: loop, listener: listener, clients: map[int]*conn{},
+		buf: make([]byte, bufferSize)}
+	if err := loop.Add(listener, s.accept); err != nil {
 		return err
 	}
 	if *status > 0 {
 		loop.Every(*status, s.broadcast)
 	}
-	context.AfterFunc(ctx, loop.Stop)
-	if err := loop.Run(); err != nil {
-		return err
-	}
-	for _, c := range s.clients {
-		if len(c.unsent) > 0 {
-			c.flush() // once: nobody is waited for
-		}
-	}
-	return nil
+	context.AfterFunc(ctx, loop.Stop) // what is unsent is lost
+	return loop.Run()
 }
 
-// broadcast tells every client how many they are. A client with unsent bytes is
-// left out: it has not taken what it was told before, and a line put behind them
-// at every beat would grow without end. So it holds at most one read and one
-// line, and no line is ever cut in two.
+// broadcast sends every client the number of clients. It leaves out a client with
+// unsent bytes, which has not read what it was sent before: one more line behind
+// them at every beat would grow without end. So a client still costs one buffer at
+// most, and no line is ever cut in two.
 func (s *server) broadcast() {
 	line := fmt.Appendf(nil, "Server status: %d active connections\n", len(s.clients))
 	for _, c := range s.clients {
 		if !c.wantsWrite() {
-			s.settle(c, c.write(line))
+			c.unsent = bytes.Clone(line)
+			s.visit(c)
 		}
 	}
 }
 
-// settle ends c after an error, and else tells the loop what c waits for now. It
-// returns no error itself: one client must not end Run.
-func (s *server) settle(c *conn, err error) error {
+// visit does for c what can be done without waiting, and tells the loop what c
+// waits for now. It returns no error itself: that would end Run.
+func (s *server) visit(c *conn) error {
+	var err error
+	if c.wantsWrite() {
+		err = c.write(c.unsent)
+	}
+	if err == nil && c.wantsRead() {
+		err = c.read(s.buf)
+	}
 	if err == nil {
 		err = s.loop.Want(c.fd, c.wantsRead(), c.wantsWrite())
 	}
@@ -104,37 +112,51 @@ func (s *server) settle(c *conn, err error) error {
 	return nil
 }
 
-// accept lets in those who wait, but no crowd at a time: clients are waiting too.
+// accept takes the clients that are waiting, at most 64: other clients have to
+// have their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
+	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
-		fd, peer, err := socket.Accept(s.listener)
+		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
+			s.paused, gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.full = false
+			s.paused = false
 			return nil
-		case outOfDescriptors(err):
-			if !s.full {
-				log.Printf("accept: %v: new clients have to wait", err)
-			}
-			s.full = true
-			s.pauseListener()
-			return nil
-		case listenerBroken(err):
+		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
+		case socket.ClientGone(err) && gone < 63: // the 64th is one too many
+			gone++
+		default:
+			s.pauseAccept(err)
+			return nil
 		}
 	}
 	return nil
 }
 
-// pauseListener rests the listener: it would be reported at once, for ever.
-func (s *server) pauseListener() {
+// pauseAccept leaves waiting clients in the kernel's queue for a moment. The
+// most likely reason is that there are no descriptors left.
+func (s *server) pauseAccept(err error) {
+	if !s.paused {
+		log.Printf("accept: %v: new clients have to wait", err)
+	}
+	s.paused = true
 	s.loop.Want(s.listener, false, false)
-	s.loop.After(100*time.Millisecond, func() { s.loop.Want(s.listener, true, false) })
+	s.retry = s.loop.After(acceptPause, s.resumeAccept)
 }
 
-// welcome makes a client of a new connection. Linux does not let it inherit
+// resumeAccept ends the pause.
+func (s *server) resumeAccept() {
+	s.retry.Stop()
+	if err := s.loop.Want(s.listener, true, false); err != nil {
+		s.pauseAccept(err)
+	}
+}
+
+// welcome makes a new connection a client. On Linux it does not inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
 	if len(s.clients) >= maxClients {
@@ -144,17 +166,17 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	s.crowded = false
 	c := &conn{fd: fd, peer: peer}
 	s.clients[fd] = c
-	if err := socket.SetNonblock(fd); err != nil {
-		s.drop(c, os.NewSyscallError("fcntl", err))
-		return
+	err := os.NewSyscallError("fcntl", socket.SetNonblock(fd))
+	if err == nil {
+		err = s.loop.Add(fd, func() error { return s.visit(c) })
 	}
-	read := func() error { return s.settle(c, c.read(s.buf)) }
-	write := func() error { return s.settle(c, c.flush()) }
-	s.settle(c, s.loop.Add(fd, read, write))
+	if err != nil {
+		s.drop(c, err)
+	}
 }
 
-// turnAway tells a connection why it can not stay, and closes it when it has
-// left or its time is over. Closed at once, with input that nobody has read, it
+// turnAway sends a connection the reason why it cannot stay, and closes it when
+// the client has left or its time is over. Closed at once, with unread input, it
 // would be reset, and the reason could be lost on the way.
 func (s *server) turnAway(fd int, peer netip.AddrPort) {
 	if !s.crowded {
@@ -162,7 +184,7 @@ func (s *server) turnAway(fd int, peer netip.AddrPort) {
 	}
 	s.crowded = true
 	socket.SetNonblock(fd)
-	socket.WriteNow(fd, fmt.Appendf(nil, "Server full: %d active connections\n", len(s.clients)))
+	socket.TryWrite(fd, fmt.Appendf(nil, "Server full: %d active connections\n", len(s.clients)))
 	socket.ShutdownWrite(fd)
 	var timer *eventloop.Timer
 	leave := func() {
@@ -170,12 +192,12 @@ func (s *server) turnAway(fd int, peer netip.AddrPort) {
 		s.loop.Remove(fd)
 	}
 	ignore := func() error {
-		if n, err := socket.ReadNow(fd, s.buf); n == 0 && err != unix.EAGAIN {
+		if n, err := socket.TryRead(fd, s.buf); n == 0 && err != unix.EAGAIN {
 			leave()
 		}
 		return nil
 	}
-	if err := s.loop.Add(fd, ignore, nil); err != nil {
+	if err := s.loop.Add(fd, ignore); err != nil {
 		s.loop.Remove(fd)
 		return
 	}
@@ -188,21 +210,8 @@ func (s *server) drop(c *conn, err error) {
 		log.Printf("client %v: %v", c.peer, err)
 	}
 	delete(s.clients, c.fd)
-	if s.full { // there is a place now: do not wait for the timer
-		s.loop.Want(s.listener, true, false)
+	if s.paused {
+		s.resumeAccept() // its descriptor will be free
 	}
 	s.loop.Remove(c.fd)
-}
-
-// outOfDescriptors reports whether accept(2) failed for want of a descriptor or
-// of memory. The client stays in the kernel's queue: to try again at once would
-// fail at once, for ever.
-func outOfDescriptors(err error) bool {
-	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
-}
-
-// listenerBroken reports whether accept(2) can never succeed again. Every other
-// error, such as ECONNABORTED, is that of one client, who is gone.
-func listenerBroken(err error) bool {
-	return err == unix.EBADF || err == unix.EINVAL || err == unix.ENOTSOCK || err == unix.EOPNOTSUPP || err == unix.EFAULT
 }

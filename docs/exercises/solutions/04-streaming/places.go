@@ -21,20 +21,21 @@ const maxLine = 4 << 10
 // out is for the operator. It is flushed whenever something was printed.
 var out = bufio.NewWriter(os.Stdout)
 
-// admit gives c the lowest number that is free and tells it, or turns it away.
-func (s *server) admit(c *conn) error {
+// admit gives c the lowest number that is free, or turns it away.
+func (s *server) admit(c *conn) {
 	for number, taken := range s.places {
 		if taken == nil {
 			s.places[number], c.number = c, number
-			return c.send(fmt.Appendf(nil, "welcome! you are client #%d!\n", number))
+			c.send(fmt.Appendf(nil, "welcome! you are client #%d!\n", number))
+			return
 		}
 	}
 	s.report("connection refused.")
-	c.number, c.ended = -1, true
-	return c.send(fmt.Appendf(nil, "sorry, all %d places are taken\n", len(s.places)))
+	c.ended = true
+	c.send(fmt.Appendf(nil, "sorry, all %d places are taken\n", len(s.places)))
 }
 
-// vacate frees the place of c, and the last line it began is not lost.
+// vacate frees the place of c. The line that it began last is not lost.
 func (s *server) vacate(c *conn) {
 	if c.number < 0 {
 		return
@@ -69,8 +70,8 @@ func (s *server) report(line string) {
 	out.Flush()
 }
 
-// printable replaces what could move the cursor of the operator's terminal, or do
-// worse to it.
+// printable replaces what could move the cursor of the operator's terminal, or
+// worse.
 func printable(line []byte) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\t' || unicode.IsPrint(r) {
@@ -80,15 +81,16 @@ func printable(line []byte) string {
 	}, string(line))
 }
 
+// stdin is not made non-blocking: that would hold for everybody who shares this
+// terminal, the shell among them. It is read once and only when it is readable, so
+// no read has to wait.
 const stdin = 0
 
-// listenToOperator registers the standard input. It is not made non-blocking:
-// that would hold for everybody who shares this terminal, the shell among them.
-// Since it is read once and only when it is readable, no read has to wait.
+// listenToOperator has the loop watch the standard input.
 func (s *server) listenToOperator() error {
-	if err := s.loop.Add(stdin, s.operator, nil); err != nil {
+	if err := s.loop.Add(stdin, s.operator); err != nil {
 		// A file or /dev/null, which epoll(7) does not take: EPERM.
-		log.Printf("standard input: %v: the clients will hear nothing", err)
+		log.Printf("standard input: %v: nothing will be sent to the clients", err)
 	}
 	return nil
 }
@@ -100,13 +102,15 @@ func (s *server) operator() error {
 		return nil
 	}
 	if n == 0 || err != nil {
-		// It would be readable for ever. Its number is not given back: the next
-		// client would become the standard input.
+		// It would stay readable. And it is not closed: the next client would get
+		// its number, and become the standard input.
 		return s.loop.Want(stdin, false, false)
 	}
+	typed := bytes.Clone(s.buf[:n]) // visit needs the buffer
 	for _, c := range s.places {
 		if c != nil {
-			s.settle(c, c.send(s.buf[:n]))
+			c.send(typed)
+			s.visit(c)
 		}
 	}
 	return nil

@@ -1,65 +1,45 @@
 package main
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net/netip"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
-	"example/tcpladder/05-framing/eventloop"
 	"example/tcpladder/05-framing/frame"
 	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/socket"
 )
 
 var (
-	maxFrame    = cli.Bytes("max-frame", 64<<10, "close a client that announces a frame of more than this many `bytes`")
-	writeBuffer = cli.Bytes("write-buffer", 256<<10, "close a client that has left more than this many `bytes` unread")
+	maxFrame = cli.Bytes("max-frame", 64<<10,
+		"drop a client whose frame is longer than this many `bytes`")
+	writeBuffer = cli.Bytes("write-buffer", 256<<10,
+		"drop a client that leaves more than this many `bytes` unread")
 )
 
-// To close a socket with unread input makes the kernel send a reset, and that
-// destroys what the client has not read yet (RFC 1122, 4.2.2.13). So a client
-// that has to go is told that nothing more will come, and then read and ignored
-// until it goes, but not for longer than this, nor for more bytes.
-const lingerTime, lingerBytes = 2 * time.Second, 16 << 20
-
-var errStopped = errors.New("the server stops")
-
-// A conn is one client. At the end of a turn it holds at most maxFrame and one
-// read in in, and writeBuffer in out. An idle client has neither.
+// A conn is one client. After a visit it holds at most maxFrame and one read in
+// received, and writeBuffer in unsent.
 type conn struct {
-	fd        int
-	peer      netip.AddrPort
-	hear      func(payload []byte) // what to do with a message
-	room      *room                // nil: it has to join first
-	name      string               // in room
-	in        []byte               // not heard yet: part of a frame
-	out       []byte               // said to it, and not sent yet
-	queued    bool                 // waits for server.deliver
-	end       error                // why it is heard no more; nil: it is
-	lingering bool                 // all is sent, what comes is ignored
-	ignored   int                  // bytes, so far
-	timer     *eventloop.Timer     // the end of lingering
+	fd       int
+	peer     netip.AddrPort
+	received []byte // part of a frame
+	unsent   []byte // what was said to it
+	queued   bool   // deliver will send that
+	room     *room  // nil: it has to join first
+	name     string // in room
+	ending
 }
 
-func (c *conn) wantsRead() bool {
-	return c.lingering && c.ignored < lingerBytes || c.end == nil
-}
+func (c *conn) wantsRead() bool  { return c.end == nil || c.ignores() }
+func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 && !c.queued }
 
-// wantsWrite leaves out what was said in this turn: deliver will send that.
-func (c *conn) wantsWrite() bool { return len(c.out) > 0 && !c.queued }
-
-// read reads once, so that a client who never stops sending leaves the others
-// their turn, and hears what is whole. The error is io.EOF when the client is
-// finished with.
-func (c *conn) read(buf []byte) error {
-	n, err := socket.ReadNow(c.fd, buf)
+// read reads once, and hands the messages that are whole to hear. It returns
+// io.EOF at the end of the input if nothing is owed to the client.
+func (c *conn) read(buf []byte, hear func(c *conn, message []byte)) error {
+	n, err := socket.TryRead(c.fd, buf)
 	switch {
 	case err == unix.EAGAIN:
 		return nil
@@ -67,92 +47,43 @@ func (c *conn) read(buf []byte) error {
 		return os.NewSyscallError("read", err)
 	case n == 0:
 		return c.endOfInput()
-	case c.lingering:
-		if c.end != errStopped { // a stop has a limit of its own
-			c.ignored += n
-		}
-		return nil
+	case c.end != nil:
+		return c.ignore(n)
 	}
-	c.in = append(c.in, buf[:n]...)
-	return c.hearFrames()
-}
-
-// hearFrames hears the whole frames at the beginning of in, and keeps what is
-// left.
-func (c *conn) hearFrames() error {
+	c.received = append(c.received, buf[:n]...)
 	for c.end == nil {
-		payload, rest, err := frame.Cut(c.in, *maxFrame)
+		message, rest, err := frame.Cut(c.received, *maxFrame)
 		if err != nil {
 			log.Printf("client %v: %v", c.peer, err)
 			c.end = err
 		}
-		if payload == nil {
+		if message == nil {
 			break
 		}
-		c.hear(payload)
-		c.in = rest
+		hear(c, message)
+		c.received = rest
 	}
-	if c.end != nil || len(c.in) == 0 {
-		c.in = nil
+	if c.end != nil || len(c.received) == 0 {
+		c.received = nil // an idle client holds no memory
 	}
-	return c.next()
+	return nil
 }
 
-// queue puts a frame behind what is to be sent. It makes no system call: that is
-// left to flush, which then sends all that was said in this turn at once.
-func (c *conn) queue(payload []byte) {
-	c.out = binary.BigEndian.AppendUint32(c.out, uint32(len(payload)))
-	c.out = append(c.out, payload...)
-}
-
-// flush sends what is queued. The error tells of a client that does not keep up:
-// to hold more for it would be to let it grow the server, to leave out messages
-// would be to lie to it, and to wait for it would be to stop the room.
+// flush sends what is unsent. It returns an error for a client that does not keep
+// up: to keep more for it would let it fill the server, to leave out messages
+// would be a lie, and to wait for it would stop the room.
 func (c *conn) flush() error {
-	if len(c.out) == 0 {
-		return c.next()
-	}
-	n, err := socket.WriteNow(c.fd, c.out)
+	n, err := socket.TryWrite(c.fd, c.unsent)
 	if err != nil && err != unix.EAGAIN {
 		return os.NewSyscallError("write", err)
 	}
-	if c.out = c.out[n:]; len(c.out) == 0 {
-		c.out = nil
+	c.took(n)
+	c.unsent = c.unsent[n:]
+	if len(c.unsent) == 0 {
+		c.unsent = nil
 	}
-	if len(c.out) > *writeBuffer {
-		return fmt.Errorf("too slow: %d bytes unread", len(c.out))
+	if len(c.unsent) > *writeBuffer {
+		return fmt.Errorf("too slow: %d bytes unread", len(c.unsent))
 	}
-	return c.next()
-}
-
-// endOfInput ends the client after its last byte. It may still be listening.
-func (c *conn) endOfInput() error {
-	c.end = io.EOF
-	if len(c.in) > 0 {
-		log.Printf("client %v: input ends inside a frame, %d bytes dropped", c.peer, len(c.in))
-		c.in = nil
-	}
-	return c.next()
-}
-
-// stop ends the client because the server stops.
-func (c *conn) stop() error {
-	if c.end == nil {
-		c.end, c.in = errStopped, nil
-	}
-	return c.next()
-}
-
-// next moves on a client that is ending, when all is sent.
-func (c *conn) next() error {
-	switch {
-	case c.end == nil || len(c.out) > 0:
-		return nil
-	case c.end == io.EOF:
-		return io.EOF
-	case c.lingering:
-		return nil
-	}
-	c.lingering = true
-	return os.NewSyscallError("shutdown", socket.ShutdownWrite(c.fd))
+	return nil
 }

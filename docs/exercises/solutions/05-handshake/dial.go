@@ -25,21 +25,22 @@ func parse(addr string) (netip.AddrPort, error) {
 }
 
 // dial begins to connect to peer and returns at once, see connect(2). The
-// descriptor does not block. When it becomes writable it is decided whether there
-// is a connection, and connectError tells.
+// descriptor does not block. When it becomes writable, connectError knows whether
+// there is a connection.
 func dial(peer netip.AddrPort) (fd int, err error) {
 	family, name := sockaddr(peer)
 	fd, err = unix.Socket(family, unix.SOCK_STREAM, 0)
+	narrate.Done(narrate.Call{Name: "socket", Arg: family, Result: fd, Err: err, Words: "TCP"})
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
 	unix.CloseOnExec(fd)
 	if err = socket.SetNonblock(fd); err == nil {
 		err = unix.Connect(fd, name)
-		narrate.Call("connect", fd, 0, err, peer.String())
+		narrate.Done(narrate.Call{Name: "connect", Arg: fd, Err: err, Words: peer.String()})
 	}
-	// EINPROGRESS: it is on its way. So it is after EINTR, and must not be called
-	// again. Without an error it has been quick; this changes nothing.
+	// EINPROGRESS: it is on its way. So it is after EINTR, and connect must not be
+	// called again. Without an error it was quick, which changes nothing.
 	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
 		socket.Close(fd)
 		return -1, os.NewSyscallError("connect", err)
@@ -47,8 +48,8 @@ func dial(peer netip.AddrPort) (fd int, err error) {
 	return fd, nil
 }
 
-// connectError returns how connect(2) ended in the end, see SO_ERROR in
-// socket(7). It is told once.
+// connectError returns how connect(2) has ended, see SO_ERROR in socket(7). The
+// kernel says it only once.
 func connectError(fd int) error {
 	code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {

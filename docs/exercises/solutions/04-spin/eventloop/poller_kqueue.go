@@ -10,8 +10,8 @@ import (
 
 const newCall, setCall, waitCall = "kqueue", "kevent", "kevent"
 
-// There is no hangup: EV_EOF is set on a filter, and the handler of that filter
-// will learn more. Nor are these the numbers of the filters, which are no bits.
+// There is no hangup: EV_EOF is set on an event for one of these two. And these
+// are not the filters' own numbers, which are not bits.
 const (
 	readable interest = 1
 	writable interest = 2
@@ -44,7 +44,7 @@ func (p *poller) set(fd int, old, new interest) error {
 			flags = unix.EV_DELETE
 		}
 		if old&bit != new&bit {
-			unix.SetKevent(&changes[n], fd, filter, flags) // the types of the fields differ between systems
+			unix.SetKevent(&changes[n], fd, filter, flags) // the fields' types differ by system
 			n++
 		}
 	}

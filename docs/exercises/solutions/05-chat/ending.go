@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"log"
+	"os"
+	"time"
+
+	"example/tcpladder/05-framing/eventloop"
+	"example/tcpladder/shared/cli"
+	"example/tcpladder/shared/memory"
+	"example/tcpladder/shared/socket"
+)
+
+var (
+	idleTimeout = cli.Duration("idle-timeout", 0,
+		"drop a client that takes no reply for this `duration`; 0s: never")
+	drainTimeout = cli.Duration("drain", time.Second,
+		"when stopping, give clients this `duration` to take what they are owed")
+)
+
+// Closing a socket that has unread input makes the kernel send a reset, which can
+// destroy the last replies on their way to the client (RFC 1122, 4.2.2.13; RFC
+// 9112, 9.6). So when there will be no more replies, the server says so with
+// shutdown(2), and reads on without listening until the client closes too. It
+// does that for lingerTime at most, and for no more than lingerBytes.
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 16 << 20
+)
+
+var (
+	errStopped = errors.New("the server is stopping")
+	errIdle    = errors.New("idle for too long")
+)
+
+// An ending is how far a client is on its way out.
+type ending struct {
+	end       error            // why no more frames are answered; nil as long as they are
+	lingering bool             // all replies are sent, and shutdown is done
+	ignored   int              // bytes read since then
+	progress  time.Time        // when the client last took a reply, or began to linger
+	timer     *eventloop.Timer // runs out when that is too long ago
+}
+
+// endOfInput is what follows when read returns 0. The client may still take replies.
+func (c *conn) endOfInput() error {
+	if c.lingering {
+		return io.EOF
+	}
+	if len(c.received) > 0 {
+		log.Printf("client %v: input ends in a frame, %d bytes dropped", c.peer, len(c.received))
+	}
+	c.end, c.received = io.EOF, nil
+	return nil
+}
+
+// ignores reports whether c is read and ignored. When the server is stopping, only
+// the time is limited.
+func (c *conn) ignores() bool {
+	return c.lingering && (c.ignored < lingerBytes || c.end == errStopped)
+}
+
+func (c *conn) ignore(n int) error {
+	c.ignored += n
+	return nil
+}
+
+// took notes that the kernel has taken n bytes for the client.
+func (c *conn) took(n int) {
+	if n > 0 && c.timer != nil {
+		c.progress = time.Now()
+	}
+}
+
+// finish takes a client that is ending one step further, and sees to it that no
+// client stays longer than it may. It returns io.EOF for a client that is done.
+func (s *server) finish(c *conn) error {
+	owed := len(c.unsent) > 0
+	switch {
+	case c.end == io.EOF && !owed:
+		return io.EOF
+	case c.end != nil && !owed && !c.lingering:
+		c.lingering = true
+		c.timer.Stop()
+		c.timer = nil
+		if err := socket.ShutdownWrite(c.fd); err != nil {
+			return os.NewSyscallError("shutdown", err)
+		}
+	}
+	if c.timer == nil && c.patience() > 0 {
+		c.progress = time.Now()
+		s.watch(c, c.patience())
+	}
+	return nil
+}
+
+// patience is how long a client may go without progress; 0: forever.
+func (c *conn) patience() time.Duration {
+	if c.lingering {
+		return lingerTime
+	}
+	return *idleTimeout
+}
+
+// watch drops c unless it makes progress within d. Progress comes far too often to
+// set the timer again each time: so when the timer is due, watch looks how long ago
+// the last progress was, and waits for the rest.
+func (s *server) watch(c *conn, d time.Duration) {
+	c.timer = s.loop.After(d, func() {
+		if left := c.patience() - time.Since(c.progress); left > 0 {
+			s.watch(c, left)
+		} else {
+			s.drop(c, errIdle)
+		}
+	})
+}
+
+// drain stops accepting and answering. It returns when every client has what it
+// is owed and has left, or when the time for that is over.
+func (s *server) drain() error {
+	s.draining = true
+	s.retry.Stop()
+	s.paused = false
+	s.loop.Remove(s.listener)
+	s.loop.After(*drainTimeout, s.loop.Stop)
+	for _, c := range s.clients {
+		if c.end == nil {
+			c.end, c.received = errStopped, nil
+		}
+		s.visit(c)
+	}
+	if len(s.clients) == 0 {
+		return nil
+	}
+	return s.loop.Run()
+}
+
+// forget is called for a client that is dropped.
+func (s *server) forget(c *conn) {
+	c.timer.Stop()
+	memory.Dropped(len(c.received) + len(c.unsent))
+	if s.draining && len(s.clients) == 0 {
+		s.loop.Stop()
+	}
+}
