@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,15 +20,15 @@ var edge = Exercise{
 	Checks: append([]Check{
 		{Name: "burst", Run: on(edgeBurst),
 			Promise: "a burst that arrives at once, and nothing after it, comes back whole",
-			Cause:   "read once per event: what is left is ready already, it does not become ready, and nobody tells again; read until EAGAIN"},
-		{Name: "room-again", Run: on(edgeRoomAgain, "-v"),
-			Promise: "what did not fit in the socket is sent when there is room, although no more input comes",
+			Cause:   "read once per event: a descriptor that stays ready does not become ready, so there is no other event; read until EAGAIN"},
+		{Name: "room-again", Run: on(edgeRoomAgain, "-v=json"),
+			Promise: "what did not fit in the socket is sent when there is room, even if no more input comes",
 			Cause:   "a short write without an attempt until EAGAIN, or the event for writing is not used"},
-		{Name: "registered-once", Run: on(edgeRegisteredOnce, "-v"),
+		{Name: "registered-once", Run: on(edgeRegisteredOnce, "-v=json"),
 			Promise: "a client is registered when it comes, for both, and no system call changes that until it leaves",
 			Cause:   "interest is switched on and off, as level-triggered events need it"},
-		{Name: "many-at-the-door", Run: on(edgeDoor),
-			Promise: "all who wait at the door are let in, also if there are hundreds",
+		{Name: "many-waiting", Run: on(edgeDoor),
+			Promise: "all clients that wait to be accepted are, even if there are hundreds",
 			Cause:   "accept stops before EAGAIN, and the listener is not reported again until somebody else comes"},
 	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true})...),
 }
@@ -58,38 +56,36 @@ func edgeRoomAgain(s *server) error {
 		return err
 	}
 	defer c.Close()
+	story := s.story()
 	var sent strings.Builder
-	for i := 0; !s.stderr.has(shortWrite); i++ {
-		name := fmt.Sprintf("piece %d ", i)
-		piece := name + strings.Repeat("-", 4000-len(name))
+	for owed := int64(0); owed == 0; {
+		piece := fmt.Sprintf("%-4000d", sent.Len())
 		if err := c.send(piece); err != nil {
 			return err
 		}
 		sent.WriteString(piece)
-		written := func(line string) bool {
-			return strings.HasPrefix(line, "write(") && strings.Contains(line, name) || shortWrite.MatchString(line)
+		if owed, err = story.owed(c, int64(sent.Len())); err != nil {
+			return after(err, fmt.Sprintf("%d bytes, in pieces of 4000", sent.Len()))
 		}
-		if _, ok := s.stderr.wait(patience, written); !ok {
-			return failf("no line of a write that begins with %q, but:\n%s", name, s.stderr.excerpt())
-		}
-		if sent.Len() > 64<<20 {
+		if sent.Len() > endless {
 			return failf("64 MiB, of which nothing was read back, and no write fell short")
 		}
 	}
 	return after(c.recv(sent.String()), fmt.Sprintf("%d bytes, until one write fell short, and nothing more", sent.Len()))
 }
 
-// shortWrite is the narration of a write of less than a piece of edgeRoomAgain.
-var shortWrite = regexp.MustCompile(`^write\(\d+\) = (EAGAIN|[0-3]?\d?\d?\d) `)
-
-// has tells whether a line was printed that matches.
-func (l *lines) has(pattern *regexp.Regexp) bool {
-	list, _, _ := l.look()
-	return slices.ContainsFunc(list, pattern.MatchString)
+// owed waits until the server has read the bytes that c has sent and goes to sleep,
+// and returns how many of them it has not written by then.
+func (s *story) owed(c *client, sent int64) (int64, error) {
+	_, err := s.until(func(call) bool {
+		d := s.served(c)
+		return s.asleep && d != nil && d.Read == sent
+	})
+	if err != nil {
+		return 0, err
+	}
+	return sent - s.served(c).Written, nil
 }
-
-// registration is how a change of what is wanted of a descriptor is narrated.
-var registration = regexp.MustCompile(`descriptor \d+: read `)
 
 // edgeRegisteredOnce has a client talk, stop reading, and read on. All of that
 // must be possible with the registration that it began with.
@@ -99,52 +95,53 @@ func edgeRegisteredOnce(s *server) error {
 		return err
 	}
 	defer c.Close()
-	before, err := s.registrationsAfter(c, "hello")
+	story := s.story()
+	if err := c.exchange("hello", "hello"); err != nil {
+		return err
+	}
+	if _, err := story.owed(c, 5); err != nil {
+		return err
+	}
+	if w := story.served(c).Want; !w.Read || !w.Write {
+		return failf("the client is registered for reading: %v, for writing: %v", w.Read, w.Write)
+	}
+	sent, err := c.overfeed([]byte(strings.Repeat("x", 64<<10)), endless)
 	if err != nil {
 		return err
 	}
-	if before < 2 {
-		return failf("with -v no registration was told of, such as: epoll_ctl(4) = 0  descriptor 7: read true, write true, but:\n%s", s.stderr.excerpt())
-	}
-	sent, err := c.overfeed([]byte(strings.Repeat("x", 64<<10)), 64<<20)
-	if err != nil {
-		return err
+	stuck := func(d *descriptor) bool { return d.Read > d.Written }
+	if err := story.unchanged(c, stuck); err != nil {
+		return after(err, fmt.Sprintf("%d bytes, none of which the client reads", sent))
 	}
 	if err := c.recv(strings.Repeat("x", int(sent))); err != nil {
 		return err
 	}
-	afterwards, err := s.registrationsAfter(c, "goodbye")
-	if n := afterwards - before; err == nil && n > 0 {
-		err = &echotest.Failure{Sent: fmt.Sprintf("%d bytes, read only when no more were taken", sent), Want: "no call to epoll_ctl or kevent for it",
-			Got: fmt.Sprintf("%d such calls", n)}
+	if err := c.exchange("goodbye", "goodbye"); err != nil {
+		return err
+	}
+	all := func(d *descriptor) bool { return d.Written == sent+12 }
+	return after(story.unchanged(c, all), fmt.Sprintf("%d bytes, which the client reads late", sent))
+}
+
+// unchanged wants no call to change what is wanted of c before the server sleeps
+// and done is true.
+func (s *story) unchanged(c *client, done func(*descriptor) bool) error {
+	changed := false
+	_, err := s.until(func(call call) bool {
+		d := s.served(c)
+		changed = call.FD == d.FD || !d.Want.Read || !d.Want.Write
+		return changed || s.asleep && done(d)
+	})
+	if err == nil && changed {
+		w := s.served(c).Want
+		err = &echotest.Failure{Want: "no call to epoll_ctl or kevent for the client",
+			Got: fmt.Sprintf("one, and then reading is wanted: %v, writing: %v", w.Read, w.Write)}
 	}
 	return err
 }
 
-// registrationsAfter has c say something, and counts the changes that were
-// narrated up to its echo.
-func (s *server) registrationsAfter(c *client, word string) (n int, err error) {
-	if err := c.exchange(word, word); err != nil {
-		return 0, err
-	}
-	echo := regexp.MustCompile(fmt.Sprintf(`^write\(\d+\) = %d  "%s"`, len(word), word))
-	if _, ok := s.stderr.wait(patience, echo.MatchString); !ok {
-		return 0, &echotest.Failure{Want: fmt.Sprintf("with -v, a line like: write(7) = %d  %q", len(word), word), Got: s.stderr.excerpt()}
-	}
-	list, _, _ := s.stderr.look()
-	for _, line := range list {
-		if registration.MatchString(line) {
-			n++
-		}
-		if echo.MatchString(line) {
-			break
-		}
-	}
-	return n, nil
-}
-
 // edgeDoor connects more clients than are let in at a time while the server is
-// suspended, so that it is told of all of them at once.
+// suspended, so that it hears of all of them at once.
 func edgeDoor(s *server) error {
 	if err := s.suspend(); err != nil {
 		return err

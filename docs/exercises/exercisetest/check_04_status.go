@@ -20,11 +20,11 @@ var status = Exercise{
 	Changed: []string{"server.go"},
 	Checks: append([]Check{
 		{Name: "counts", Run: on(statusCounts, "-status", "50ms"),
-			Promise: "every client is told, beat after beat, how many are connected",
+			Promise: "every client is sent, beat after beat, how many are connected",
 			Cause:   "no timer is set, or the line is not exactly: Server status: N active connections"},
 		{Name: "keeps-the-beat", Alone: true, Run: on(statusBeat, "-status", "50ms"),
 			Promise: "the beat is kept, however much the clients say",
-			Cause:   "each event starts the wait for the beat anew, or each event is taken for a beat"},
+			Cause:   "each event starts the wait for the beat again, or each event is taken for a beat"},
 		{Name: "between-the-echoes", Run: on(statusEcho, "-status", "2ms"),
 			Promise: "echoes and status lines come whole, one behind the other",
 			Cause:   "a part of a write that did not fit is lost, or something is put into the middle of it"},
@@ -38,7 +38,7 @@ var status = Exercise{
 			Promise: "a client with unsent bytes is left out of the beat: nothing piles up for it, nothing of its echo is lost, nobody waits for it",
 			Cause:   "every beat puts one more line behind what the client does not read"},
 		{Name: "limit", Run: on(statusLimit, "-status", "20ms", "-max-clients", "2"),
-			Promise: "a client too many is told so, and then gets end of file; it is not counted; there is room again when somebody leaves",
+			Promise: "a client too many is sent the reason, then end of file; it is not counted; there is room again when somebody leaves",
 			Cause:   "the connection is closed with its input unread, so the kernel resets it, or it is counted as a client"},
 	}, withFlags("-status 0s -max-clients 100000", echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}))...),
 }

@@ -23,7 +23,7 @@ var streaming = Exercise{
 			Promise: "ten clients are welcomed as #0 to #9, and a number that is free again is given again, the lowest first",
 			Cause:   "numbers are counted up, or a place is not freed when its client leaves"},
 		{Name: "eleventh", Run: on(streamEleventh),
-			Promise: "the eleventh client is told that there is no place, then gets end of file; \"connection refused.\" is printed; there is a place when one leaves",
+			Promise: "the eleventh client is sent a line that says that there is no place, then gets end of file; \"connection refused.\" is printed; there is a place when one leaves",
 			Cause:   "the connection is closed in silence, left hanging, or closed with unread input, so that RST destroys what was sent"},
 		{Name: "lines", Run: on(streamLines),
 			Promise: "every line is printed as: client #0: hello",
@@ -42,7 +42,7 @@ var streaming = Exercise{
 			Cause:   "the standard input is read elsewhere than on the loop, or the loop goes through the clients and stops at one"},
 		{Name: "operator-leaves", Alone: true, Run: on(streamNoOperator),
 			Promise: "at the end of the standard input the server goes on, and does not spin",
-			Cause:   "end of file makes a descriptor readable for ever: want nothing of it any more"},
+			Cause:   "end of file makes a descriptor readable forever: want nothing of it any more"},
 		{Name: "no-operator", Run: streamDevNull,
 			Promise: "with /dev/null or a file as standard input the clients are served all the same",
 			Cause:   "epoll(7) refuses files (EPERM), and the server ends for it"},
@@ -147,11 +147,11 @@ func streamEleventh(s *server) error {
 // turnedDown wants a line, whatever it says but welcome, and the end of file.
 func turnedDown(c *client) error {
 	c.SetReadDeadline(time.Now().Add(patience))
-	told, err := io.ReadAll(io.LimitReader(c, 1000))
-	if err == nil && strings.HasSuffix(string(told), "\n") && !strings.HasPrefix(string(told), "welcome") {
+	line, err := io.ReadAll(io.LimitReader(c, 1000))
+	if err == nil && strings.HasSuffix(string(line), "\n") && !strings.HasPrefix(string(line), "welcome") {
 		return nil
 	}
-	got := show(told)
+	got := show(line)
 	if err != nil {
 		got += ", then " + plain(err)
 	}
@@ -386,8 +386,8 @@ func streamSlow(s *server) error {
 	return after(s.stdout.expect("client #0 disconnected."), "32 MB typed, of which client #0 read nothing")
 }
 
-// streamStuckOperator does not take what is printed until the pipe is full. It can
-// not wait for the process in the usual way, which takes all that is printed.
+// streamStuckOperator does not take what is printed until the pipe is full. It cannot
+// wait for the process in the usual way, which takes all that is printed.
 func streamStuckOperator(s *server) error {
 	all, leave, err := s.join(0, 1)
 	defer leave()

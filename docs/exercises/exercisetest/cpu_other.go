@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// cpuOf is the CPU time that a live process has used, from ps(1), which tells it
+// cpuOf is the CPU time that a live process has used, from ps(1), which prints it
 // as [[days-]hours:]minutes:seconds.hundredths.
 func cpuOf(pid int) (time.Duration, error) {
 	out, err := exec.Command("ps", "-o", "time=", "-p", strconv.Itoa(pid)).Output()

@@ -153,7 +153,7 @@ func dieWithParent() {
 	}
 }
 
-// echoChecks takes those checks over that every rung of phase p has to pass; with
+// echoChecks returns the checks that every rung with promises p has to pass; with
 // names only these.
 func echoChecks(p echotest.Promises, names ...string) []Check {
 	wanted := map[string]bool{}
@@ -176,7 +176,7 @@ func echoChecks(p echotest.Promises, names ...string) []Check {
 }
 
 // without leaves out the checks of these names, which a program has its reasons not
-// to pass.
+// to pass: they are named where it is called.
 func without(list []Check, names ...string) []Check {
 	return slices.DeleteFunc(list, func(c Check) bool { return slices.Contains(names, c.Name) })
 }

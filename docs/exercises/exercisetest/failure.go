@@ -13,7 +13,7 @@ func failf(format string, args ...any) error {
 	return &echotest.Failure{Got: fmt.Sprintf(format, args...)}
 }
 
-// after tells what was done before err came.
+// after says what was done before err came.
 func after(err error, sent string) error {
 	return amend(err, func(f *echotest.Failure) {
 		if f.Sent == "" {

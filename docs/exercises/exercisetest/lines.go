@@ -82,7 +82,7 @@ func (l *lines) expect(want string) error {
 	return failf("no line %q was printed, but:\n%s", want, l.excerpt())
 }
 
-// excerpt gives the first and the last lines: of a panic the beginning tells, of
+// excerpt gives the first and the last lines: of a panic the beginning matters, of
 // a log the end.
 func (l *lines) excerpt() string {
 	list, _, _ := l.look()

@@ -96,7 +96,7 @@ func KillAll() {
 	})
 }
 
-// exited tells whether the process has ended.
+// exited reports whether the process has ended.
 func (r *process) exited() bool {
 	select {
 	case <-r.done:

@@ -2,6 +2,6 @@
 
 package exercisetest
 
-// raceEnabled tells that the race detector is on: time, CPU and memory are not
+// raceEnabled reports that the race detector is on: time, CPU and memory are not
 // what they would be without it.
 const raceEnabled = true

@@ -17,7 +17,7 @@ import (
 )
 
 // A client is one connection. Its reads and writes have a deadline, and its
-// errors tell what was sent before.
+// errors say what was sent before.
 type client struct {
 	*net.TCPConn
 	sent []byte // the last bytes sent, for the failure
@@ -110,7 +110,7 @@ func (c *client) silent(d time.Duration) error {
 }
 
 // overfeed sends block over and over without reading until the server has taken no
-// more for a while, or limit bytes, and tells how much it took.
+// more for a while, or limit bytes, and returns how much it took.
 func (c *client) overfeed(block []byte, limit int64) (took int64, err error) {
 	const stalled = 250 * time.Millisecond
 	for took < limit {
