@@ -140,7 +140,8 @@ func (s *server) drain() error {
 // forget is called for a client that is dropped.
 func (s *server) forget(c *conn) {
 	c.timer.Stop()
-	memory.Dropped(len(c.received) + len(c.unsent))
+	memory.Put(c.received)
+	memory.Put(c.unsent)
 	if s.draining && len(s.clients) == 0 {
 		s.loop.Stop()
 	}
