@@ -22,9 +22,9 @@ const bufferSize = 64 << 10
 const acceptPause = 100 * time.Millisecond
 
 type server struct {
-	listener int
-	buf      []byte // the bytes just read
-	paused   bool   // accept failed, and the log says so
+	listener     int
+	buf          []byte // the bytes just read
+	acceptFailed bool   // and the log says so
 }
 
 // serve serves all clients at the same time.
@@ -41,7 +41,7 @@ func (s *server) accept() error {
 		fd, peer, err := socket.Accept(s.listener)
 		switch {
 		case err == nil:
-			s.paused, gone = false, 0
+			s.acceptFailed, gone = false, 0
 			s.welcome(fd, peer)
 		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
@@ -56,10 +56,10 @@ func (s *server) accept() error {
 // pauseAccept leaves waiting clients in the kernel's queue for a moment. The
 // most likely reason is that there are no descriptors left.
 func (s *server) pauseAccept(err error) {
-	if !s.paused {
+	if !s.acceptFailed {
 		log.Printf("accept: %v: new clients have to wait", err)
 	}
-	s.paused = true
+	s.acceptFailed = true
 	time.Sleep(acceptPause)
 }
 

@@ -24,11 +24,11 @@ const bufferSize = 64 << 10
 const acceptPause = 100 * time.Millisecond
 
 type server struct {
-	listener int
-	clients  map[int]*conn // by descriptor
-	buf      []byte        // the bytes just read
-	paused   bool          // accept failed, and the log says so
-	retryAt  time.Time     // when to call accept again
+	listener     int
+	clients      map[int]*conn // by descriptor
+	buf          []byte        // the bytes just read
+	acceptFailed bool          // and the log says so
+	retryAt      time.Time     // when to call accept again
 }
 
 // serve sleeps until the kernel knows of something to do, and then visits only
@@ -85,10 +85,10 @@ func (s *server) accept() error {
 		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
-			s.paused, gone = false, 0
+			s.acceptFailed, gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.paused = false
+			s.acceptFailed = false
 			return nil
 		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
@@ -105,10 +105,10 @@ func (s *server) accept() error {
 // pauseAccept leaves waiting clients in the kernel's queue for a moment. The
 // most likely reason is that there are no descriptors left.
 func (s *server) pauseAccept(err error) {
-	if !s.paused {
+	if !s.acceptFailed {
 		log.Printf("accept: %v: new clients have to wait", err)
 	}
-	s.paused = true
+	s.acceptFailed = true
 	s.retryAt = time.Now().Add(acceptPause)
 }
 

@@ -25,12 +25,12 @@ const bufferSize = 4 << 10
 const acceptPause = 100 * time.Millisecond
 
 type server struct {
-	loop     *eventloop.Loop
-	retry    *eventloop.Timer
-	listener int
-	clients  map[int]*conn // by descriptor
-	buf      []byte        // the bytes just read
-	paused   bool          // accept failed, and the log says so
+	loop         *eventloop.Loop
+	retry        *eventloop.Timer
+	listener     int
+	clients      map[int]*conn // by descriptor
+	buf          []byte        // the bytes just read
+	acceptFailed bool          // and the log says so
 }
 
 // serve registers each descriptor with an event loop, once. The loop sleeps until
@@ -79,10 +79,10 @@ func (s *server) accept() error {
 		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
-			s.paused, gone = false, 0
+			s.acceptFailed, gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.paused = false
+			s.acceptFailed = false
 			return nil
 		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
@@ -100,10 +100,10 @@ func (s *server) accept() error {
 // pauseAccept leaves waiting clients in the kernel's queue for a moment. The
 // most likely reason is that there are no descriptors left.
 func (s *server) pauseAccept(err error) {
-	if !s.paused {
+	if !s.acceptFailed {
 		log.Printf("accept: %v: new clients have to wait", err)
 	}
-	s.paused = true
+	s.acceptFailed = true
 	s.loop.Want(s.listener, false, false)
 	s.retry = s.loop.After(acceptPause, s.resumeAccept)
 }
@@ -140,7 +140,7 @@ func (s *server) drop(c *conn, err error) {
 	}
 	delete(s.clients, c.fd)
 	c.again.Stop()
-	if s.paused {
+	if s.acceptFailed {
 		s.resumeAccept() // its descriptor will be free
 	}
 	s.loop.Remove(c.fd)

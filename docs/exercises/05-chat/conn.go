@@ -33,7 +33,7 @@ type conn struct {
 	ending
 }
 
-func (c *conn) wantsRead() bool  { return c.end == nil || c.ignores() }
+func (c *conn) wantsRead() bool  { return c.reason == nil || c.ignores() }
 func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 && !c.queued }
 
 // read reads once, and hands the messages that are whole to hear. It returns
@@ -47,15 +47,15 @@ func (c *conn) read(buf []byte, hear func(c *conn, message []byte)) error {
 		return os.NewSyscallError("read", err)
 	case n == 0:
 		return c.endOfInput()
-	case c.end != nil:
+	case c.reason != nil:
 		return c.ignore(n)
 	}
 	c.received = append(c.received, buf[:n]...)
-	for c.end == nil {
+	for c.reason == nil {
 		message, rest, err := frame.Cut(c.received, *maxFrame)
 		if err != nil {
 			log.Printf("client %v: %v", c.peer, err)
-			c.end = err
+			c.reason = err
 		}
 		if message == nil {
 			break
@@ -63,7 +63,7 @@ func (c *conn) read(buf []byte, hear func(c *conn, message []byte)) error {
 		hear(c, message)
 		c.received = rest
 	}
-	if c.end != nil || len(c.received) == 0 {
+	if c.reason != nil || len(c.received) == 0 {
 		c.received = nil // an idle client holds no memory
 	}
 	return nil
@@ -75,7 +75,7 @@ func (c *conn) flush() error {
 	if err != nil && err != unix.EAGAIN {
 		return os.NewSyscallError("write", err)
 	}
-	c.took(n)
+	c.sent(n)
 	c.unsent = c.unsent[n:]
 	if len(c.unsent) == 0 {
 		c.unsent = nil

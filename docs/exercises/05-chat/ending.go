@@ -37,7 +37,7 @@ var (
 
 // An ending is how far a client is on its way out.
 type ending struct {
-	end       error            // why no more frames are answered; nil as long as they are
+	reason    error            // why no more frames are answered; nil as long as they are
 	lingering bool             // all replies are sent, and shutdown is done
 	ignored   int              // bytes read since then
 	progress  time.Time        // when the client last took a reply, or began to linger
@@ -52,14 +52,14 @@ func (c *conn) endOfInput() error {
 	if len(c.received) > 0 {
 		log.Printf("client %v: input ends in a frame, %d bytes dropped", c.peer, len(c.received))
 	}
-	c.end, c.received = io.EOF, nil
+	c.reason, c.received = io.EOF, nil
 	return nil
 }
 
 // ignores reports whether c is read and ignored. When the server is stopping, only
 // the time is limited.
 func (c *conn) ignores() bool {
-	return c.lingering && (c.ignored < lingerBytes || c.end == errStopped)
+	return c.lingering && (c.ignored < lingerBytes || c.reason == errStopped)
 }
 
 func (c *conn) ignore(n int) error {
@@ -67,8 +67,8 @@ func (c *conn) ignore(n int) error {
 	return nil
 }
 
-// took notes that the kernel has taken n bytes for the client.
-func (c *conn) took(n int) {
+// sent notes that the kernel has taken n bytes for the client.
+func (c *conn) sent(n int) {
 	if n > 0 && c.timer != nil {
 		c.progress = time.Now()
 	}
@@ -79,9 +79,9 @@ func (c *conn) took(n int) {
 func (s *server) finish(c *conn) error {
 	owed := len(c.unsent) > 0
 	switch {
-	case c.end == io.EOF && !owed:
+	case c.reason == io.EOF && !owed:
 		return io.EOF
-	case c.end != nil && !owed && !c.lingering:
+	case c.reason != nil && !owed && !c.lingering:
 		c.lingering = true
 		c.timer.Stop()
 		c.timer = nil
@@ -89,28 +89,28 @@ func (s *server) finish(c *conn) error {
 			return os.NewSyscallError("shutdown", err)
 		}
 	}
-	if c.timer == nil && c.patience() > 0 {
+	if c.timer == nil && c.timeout() > 0 {
 		c.progress = time.Now()
-		s.watch(c, c.patience())
+		s.expireAfter(c, c.timeout())
 	}
 	return nil
 }
 
-// patience is how long a client may go without progress; 0: forever.
-func (c *conn) patience() time.Duration {
+// timeout is how long a client may go without progress; 0: forever.
+func (c *conn) timeout() time.Duration {
 	if c.lingering {
 		return lingerTime
 	}
 	return *idleTimeout
 }
 
-// watch drops c unless it makes progress within d. Progress comes far too often to
-// set the timer again each time: so when the timer is due, watch looks how long ago
+// expireAfter drops c unless it makes progress within d. Progress comes far too often to
+// set the timer again each time: so when the timer is due, it looks how long ago
 // the last progress was, and waits for the rest.
-func (s *server) watch(c *conn, d time.Duration) {
+func (s *server) expireAfter(c *conn, d time.Duration) {
 	c.timer = s.loop.After(d, func() {
-		if left := c.patience() - time.Since(c.progress); left > 0 {
-			s.watch(c, left)
+		if left := c.timeout() - time.Since(c.progress); left > 0 {
+			s.expireAfter(c, left)
 		} else {
 			s.drop(c, errIdle)
 		}
@@ -122,12 +122,12 @@ func (s *server) watch(c *conn, d time.Duration) {
 func (s *server) drain() error {
 	s.draining = true
 	s.retry.Stop()
-	s.paused = false
+	s.acceptFailed = false
 	s.loop.Remove(s.listener)
 	s.loop.After(*drainTimeout, s.loop.Stop)
 	for _, c := range s.clients {
-		if c.end == nil {
-			c.end, c.received = errStopped, nil
+		if c.reason == nil {
+			c.reason, c.received = errStopped, nil
 		}
 		s.visit(c)
 	}

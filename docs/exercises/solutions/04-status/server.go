@@ -47,13 +47,13 @@ func init() {
 }
 
 type server struct {
-	loop     *eventloop.Loop
-	retry    *eventloop.Timer
-	listener int
-	clients  map[int]*conn // by descriptor
-	buf      []byte        // the bytes just read
-	paused   bool          // accept failed, and the log says so
-	crowded  bool          // maxClients are served, and the log says so
+	loop         *eventloop.Loop
+	retry        *eventloop.Timer
+	listener     int
+	clients      map[int]*conn // by descriptor
+	buf          []byte        // the bytes just read
+	acceptFailed bool          // and the log says so
+	crowded      bool          // maxClients are served, and the log says so
 }
 
 // serve registers each descriptor with an event loop, once. The loop sleeps until
@@ -120,10 +120,10 @@ func (s *server) accept() error {
 		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
-			s.paused, gone = false, 0
+			s.acceptFailed, gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.paused = false
+			s.acceptFailed = false
 			return nil
 		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
@@ -140,10 +140,10 @@ func (s *server) accept() error {
 // pauseAccept leaves waiting clients in the kernel's queue for a moment. The
 // most likely reason is that there are no descriptors left.
 func (s *server) pauseAccept(err error) {
-	if !s.paused {
+	if !s.acceptFailed {
 		log.Printf("accept: %v: new clients have to wait", err)
 	}
-	s.paused = true
+	s.acceptFailed = true
 	s.loop.Want(s.listener, false, false)
 	s.retry = s.loop.After(acceptPause, s.resumeAccept)
 }
@@ -210,7 +210,7 @@ func (s *server) drop(c *conn, err error) {
 		log.Printf("client %v: %v", c.peer, err)
 	}
 	delete(s.clients, c.fd)
-	if s.paused {
+	if s.acceptFailed {
 		s.resumeAccept() // its descriptor will be free
 	}
 	s.loop.Remove(c.fd)

@@ -23,15 +23,15 @@ const bufferSize = 16 << 10
 const acceptPause = 100 * time.Millisecond
 
 type server struct {
-	loop     *eventloop.Loop
-	retry    *eventloop.Timer
-	listener int
-	clients  map[int]*conn // by descriptor
-	buf      []byte        // the bytes just read
-	paused   bool          // accept failed, and the log says so
-	draining bool
-	rooms    map[string]*room
-	queued   []*conn // those to which something was said
+	loop         *eventloop.Loop
+	retry        *eventloop.Timer
+	listener     int
+	clients      map[int]*conn // by descriptor
+	buf          []byte        // the bytes just read
+	acceptFailed bool          // and the log says so
+	draining     bool
+	rooms        map[string]*room
+	queued       []*conn // those to which something was said
 }
 
 // serve registers each descriptor with an event loop, once. The loop sleeps until
@@ -67,7 +67,7 @@ func (s *server) visit(c *conn) error {
 	if err == nil && c.wantsRead() {
 		err = c.read(s.buf, s.hear)
 	}
-	if c.end != nil {
+	if c.reason != nil {
 		s.part(c)
 	}
 	if err == nil {
@@ -90,10 +90,10 @@ func (s *server) accept() error {
 		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
-			s.paused, gone = false, 0
+			s.acceptFailed, gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.paused = false
+			s.acceptFailed = false
 			return nil
 		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
@@ -110,10 +110,10 @@ func (s *server) accept() error {
 // pauseAccept leaves waiting clients in the kernel's queue for a moment. The
 // most likely reason is that there are no descriptors left.
 func (s *server) pauseAccept(err error) {
-	if !s.paused {
+	if !s.acceptFailed {
 		log.Printf("accept: %v: new clients have to wait", err)
 	}
-	s.paused = true
+	s.acceptFailed = true
 	s.loop.Want(s.listener, false, false)
 	s.retry = s.loop.After(acceptPause, s.resumeAccept)
 }
@@ -145,13 +145,13 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 
 // drop ends a client. Every way out leads through here.
 func (s *server) drop(c *conn, err error) {
-	if err != io.EOF && (c.end == nil || c.end == io.EOF) { // the others are logged already
+	if err != io.EOF && (c.reason == nil || c.reason == io.EOF) { // the others are logged already
 		log.Printf("client %v: %v", c.peer, err)
 	}
 	delete(s.clients, c.fd)
 	s.part(c)
 	s.forget(c)
-	if s.paused {
+	if s.acceptFailed {
 		s.resumeAccept() // its descriptor will be free
 	}
 	s.loop.Remove(c.fd)

@@ -4,8 +4,7 @@
 // A descriptor is registered once. The cost of a turn of the loop depends on
 // how many descriptors are ready, not on how many there are.
 //
-//	loop, err := eventloop.New()
-//	...
+//	loop, err := eventloop.New() // and deal with err
 //	loop.Add(fd, visit)         // call visit when there is something to read
 //	loop.Want(fd, true, true)   // and, from here on, when there is room to write
 //	loop.After(time.Second, func() { loop.Remove(fd) })
@@ -94,7 +93,7 @@ func New() (*Loop, error) {
 		unix.CloseOnExec(fd)
 		unix.SetNonblock(fd, true)
 	}
-	if err := l.Add(l.wakeUp[0], l.awake); err != nil {
+	if err := l.Add(l.wakeUp[0], l.emptyPipe); err != nil {
 		l.Close()
 		return nil, err
 	}
@@ -271,8 +270,8 @@ func (l *Loop) Stop() {
 	}
 }
 
-// awake empties the pipe, which has done its work already.
-func (l *Loop) awake() error {
+// emptyPipe empties the pipe, which has done its work already.
+func (l *Loop) emptyPipe() error {
 	unix.Read(l.wakeUp[0], make([]byte, 64))
 	return nil
 }
