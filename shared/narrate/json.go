@@ -138,8 +138,8 @@ func (n *narrator) enter(c *Call) {
 	n.again()
 	o := n.describe(c, "enter")
 	o.Time, o.Want, o.place = n.record.now(), c.Want, c.place
-	n.record.inside = o
 	n.emit(o)
+	n.record.inside = o
 }
 
 // object prints a call that has returned.
@@ -166,15 +166,18 @@ func (n *narrator) object(c *Call) {
 	switch {
 	case !c.began.IsZero():
 		slept := time.Since(c.began).Microseconds()
-		o.Slept, o.place, r.inside = &slept, c.place, nil
+		o.Slept, o.place = &slept, c.place
 	case c.Name == "close" && later:
 		o.place = asked
 		delete(r.closing, c.Arg)
 	default:
 		o.place = here()
 	}
+	n.emit(o) // before it a gap may be filled, with what was so before this call
+	if !c.began.IsZero() {
+		r.inside = nil
+	}
 	r.track(c)
-	n.emit(o)
 }
 
 func (n *narrator) describe(c *Call, kind string) *object {
