@@ -40,7 +40,11 @@ var status = Exercise{
 		{Name: "limit", Run: on(statusLimit, "-status", "20ms", "-max-clients", "2"),
 			Promise: "a client too many is sent the reason, then end of file; it is not counted; there is room again when somebody leaves",
 			Cause:   "the connection is closed with its input unread, so the kernel resets it, or it is counted as a client"},
-	}, withFlags("-status 0s -max-clients 100000", echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}))...),
+		// -v=json gives places in the program's own folder without a path, but the
+		// eventloop is the rung's, in another. The shell that adds the flags needs more descriptors
+		// than low-limits gives.
+	}, withFlags("-status 0s -max-clients 100000", without(echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}),
+		"narration-json", "narration-state", "low-limits"))...),
 }
 
 var statusLine = regexp.MustCompile(`^Server status: (\d+) active connections$`)
