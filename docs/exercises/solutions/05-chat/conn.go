@@ -48,7 +48,8 @@ func (c *conn) read(buf []byte, hear func(c *conn, message []byte)) error {
 	case n == 0:
 		return c.endOfInput()
 	case c.reason != nil:
-		return c.ignore(n)
+		c.ignored += n
+		return nil
 	}
 	c.received = append(c.received, buf[:n]...)
 	for c.reason == nil {

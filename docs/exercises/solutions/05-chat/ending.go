@@ -23,8 +23,8 @@ var (
 // Closing a socket that has unread input makes the kernel send a reset, which can
 // destroy the last replies on their way to the client (RFC 1122, 4.2.2.13; RFC
 // 9112, 9.6). So when there will be no more replies, the server says so with
-// shutdown(2), and reads on without listening until the client closes too. It
-// does that for lingerTime at most, and for no more than lingerBytes.
+// shutdown(2), and then reads and ignores what comes until the client closes too:
+// for lingerTime at most, and no more than lingerBytes.
 const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 16 << 20
@@ -60,11 +60,6 @@ func (c *conn) endOfInput() error {
 // the time is limited.
 func (c *conn) ignores() bool {
 	return c.lingering && (c.ignored < lingerBytes || c.reason == errStopped)
-}
-
-func (c *conn) ignore(n int) error {
-	c.ignored += n
-	return nil
 }
 
 // sent notes that the kernel has taken n bytes for the client.
@@ -104,9 +99,9 @@ func (c *conn) timeout() time.Duration {
 	return *idleTimeout
 }
 
-// expireAfter drops c unless it makes progress within d. Progress comes far too often to
-// set the timer again each time: so when the timer is due, it looks how long ago
-// the last progress was, and waits for the rest.
+// expireAfter drops c unless it makes progress within d. Progress comes too often
+// to set the timer each time: when the timer is due, it looks how long ago the last
+// progress was, and waits for the rest.
 func (s *server) expireAfter(c *conn, d time.Duration) {
 	c.timer = s.loop.After(d, func() {
 		if left := c.timeout() - time.Since(c.progress); left > 0 {

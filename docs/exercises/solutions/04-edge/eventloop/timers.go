@@ -51,7 +51,7 @@ func (l *Loop) insert(t *Timer) {
 	l.timers = slices.Insert(l.timers, i, t)
 }
 
-// untilNextTimer returns how long the loop may sleep; negative: for ever.
+// untilNextTimer returns how long the loop may sleep; negative: forever.
 func (l *Loop) untilNextTimer() time.Duration {
 	if len(l.timers) == 0 {
 		return -1
