@@ -29,6 +29,9 @@ func Listen(addr string) (fd int, err error) {
 	time.AfterFunc(0, func() {})
 	local, err := parse(addr)
 	if err == nil {
+		err = checkSpare()
+	}
+	if err == nil {
 		fd, err = listen(local)
 	}
 	if err != nil {
@@ -37,13 +40,13 @@ func Listen(addr string) (fd int, err error) {
 	return fd, nil
 }
 
-// spare is how many descriptors must be left for clients and for what a server
-// opens later: 04's loop needs three. With fewer it would fail after it had said
-// that it was ready.
+// spare is how many descriptors a server needs: for the listener, for an event
+// loop, and for a few clients. With fewer it would fail after it had said that it
+// was ready.
 const spare = 16
 
-// checkSpare opens as many and closes them again.
-func checkSpare(fd int) error {
+// checkSpare opens as many as are needed, and closes them again.
+func checkSpare() error {
 	var opened []int
 	defer func() {
 		for _, fd := range opened {
@@ -51,11 +54,11 @@ func checkSpare(fd int) error {
 		}
 	}()
 	for len(opened) < spare {
-		again, err := unix.Dup(fd)
+		fd, err := unix.Dup(2)
 		if err != nil {
-			return fmt.Errorf("%w: a server needs %d more descriptors, and has %d (see ulimit -n)", err, spare, len(opened))
+			return fmt.Errorf("%w: a server needs %d more, and gets %d (see ulimit -n)", err, spare, len(opened))
 		}
-		opened = append(opened, again)
+		opened = append(opened, fd)
 	}
 	return nil
 }
@@ -67,11 +70,7 @@ func listen(local netip.AddrPort) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	err = prepare(fd, family, name)
-	if err == nil {
-		err = checkSpare(fd)
-	}
-	if err != nil {
+	if err := prepare(fd, family, name); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
