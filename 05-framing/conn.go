@@ -120,10 +120,12 @@ func (c *conn) write(p []byte) error {
 	case n == len(p):
 		memory.Put(c.unsent)
 		c.unsent = nil // an idle client holds no memory
-	case queued:
+	case queued && n < len(p)/2:
 		c.unsent = p[n:]
-	default:
-		c.unsent = memory.Keep(p[n:])
+	default: // p is for all clients, or mostly sent
+		rest := memory.Keep(p[n:])
+		memory.Put(c.unsent)
+		c.unsent = rest
 	}
 	// Two marks, so that a client does not stop and go with every byte.
 	if len(c.unsent) >= *writeBuffer {

@@ -5,11 +5,13 @@
 // of 64 KiB takes longer than to fill it. On the other hand, the Go runtime
 // collects garbage only when the heap has grown by a factor. A server whose large
 // clients have all left does not grow, so it would keep what they needed for
-// minutes, and part of it for good (golang/go#35407).
+// minutes, and part of it for good (golang/go#35407). And while there are many
+// large buffers, it lets as much again become garbage.
 package memory
 
 import (
 	"math"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -21,13 +23,15 @@ const (
 	slack = 16 << 10        // bytes
 	most  = 4 << 20         // bytes, of all buffers that are kept
 	large = 64 << 10        // bytes; less is not worth a collection
-	quiet = 5 * time.Second // without another large buffer
+	waste = 16 << 20        // bytes in buffers that are not kept: worth a collection
+	quiet = 2 * time.Second // without another large buffer
 )
 
 var (
 	mu   sync.Mutex
 	kept [][]byte
 	size int // bytes, of all that is in kept
+	lost int // bytes, of those that were not kept since the last collection
 )
 
 // It is never due, until Put sets it: a server that is idle does not wake up.
@@ -60,7 +64,7 @@ func Keep(p []byte) []byte {
 }
 
 // Put takes b, which the caller must not use again, and keeps it for Get, if there
-// is room. 5 s after the last large one, everything that is not in use goes back
+// is room. 2 s after the last large one, everything that is not in use goes back
 // to the system.
 func Put(b []byte) {
 	if cap(b) < small {
@@ -71,6 +75,9 @@ func Put(b []byte) {
 	if size+cap(b) <= most {
 		kept = append(kept, b)
 		size += cap(b)
+	} else if lost += cap(b); lost >= waste {
+		lost = 0
+		go runtime.GC()
 	}
 	if cap(b) >= large {
 		timer.Reset(quiet)
