@@ -27,7 +27,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Promises says which promises a rung keeps. The zero Promises is a server that
+// Promises says which promises a rung keeps. The zero value is a server that
 // echoes bytes, one client at a time, and may burn a CPU while it waits.
 type Promises struct {
 	Concurrent bool // serves all its clients, not one after the other
@@ -72,7 +72,7 @@ func (c Check) Run(t *Target) error {
 	return f
 }
 
-// Checks lists the checks a server of phase p has to pass, in a fixed order.
+// Checks lists the checks of a server that makes the promises p, in a fixed order.
 func Checks(p Promises) []Check {
 	var list []Check
 	for _, theme := range [][]Check{byteChecks, hostileChecks, fairChecks, limitChecks, frameChecks, pauseChecks, operatorChecks, walls} {
@@ -90,7 +90,7 @@ func sleeps(p Promises) bool     { return p.Sleeps }
 func framed(p Promises) bool     { return p.Framed }
 func raw(p Promises) bool        { return !p.Framed }
 
-// Run makes a subtest of every check of phase p. The server is the test binary
+// Run makes a subtest of every check of the promises p. The server is the test binary
 // itself, started again; the package's TestMain must call [Main].
 func Run(t *testing.T, p Promises) {
 	self, err := os.Executable()
