@@ -21,6 +21,9 @@ var fairChecks = []Check{
 	{Name: "turns-are-fair", Alone: true, Chapter: chapter2, when: concurrent, run: on(turnsAreFair, "-v"),
 		Promise: "a client that has sent megabytes at once is not served to its end before the others",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
+	{Name: "floods-are-fair", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(floodsAreFair),
+		Promise: "a client next to 20 that flood with frames of 1 MiB gets its reply after a little of each",
+		Cause:   "too much is read of each client in one turn: a turn is as long as all reads and writes in it together"},
 }
 
 // A flood sends as fast as the server takes it, and reads what comes.
@@ -109,6 +112,46 @@ func floodIsFair(s *server) error {
 			Got:  fmt.Sprintf("%v for all, %d KiB of the flood served for each", took, each>>10)}
 	}
 	return f.end()
+}
+
+// floodsAreFair counts how much of the floods is served for each message of a
+// client next to them.
+func floodsAreFair(s *server) error {
+	const floods, pings, most = 20, 60, 6 << 20
+	var all []*flood
+	for range floods {
+		c, err := s.dialWith(newStream(s.Promises, 1, sized(defaultMaxFrame), 1))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		all = append(all, c.flood())
+	}
+	served := func() (total int64) {
+		for _, f := range all {
+			total += f.in.Load()
+		}
+		return total
+	}
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var each []int64
+	for range pings {
+		before := served()
+		if err := c.ping(); err != nil {
+			return after(err, fmt.Sprintf("%d other clients flood", floods))
+		}
+		each = append(each, served()-before)
+	}
+	slices.Sort(each)
+	if median := each[pings/2]; median > most {
+		return &Failure{Sent: fmt.Sprintf("%d messages, one after the other, while %d other clients flood", pings, floods),
+			Want: fmt.Sprintf("at most %d KiB of the floods served for each", most>>10), Got: fmt.Sprintf("%d KiB", median>>10)}
+	}
+	return nil
 }
 
 // turnsAreFair lets one client send megabytes and ten others a message each

@@ -54,7 +54,7 @@ const stopLimit = 5 * time.Second
 func stopIdle(t *Target) error {
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
 		for clients := range 2 {
-			s, err := t.start(0)
+			s, err := t.start()
 			if err != nil {
 				return err
 			}
@@ -77,7 +77,7 @@ func stopIdle(t *Target) error {
 
 func stopBusy(t *Target) error {
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
-		s, err := t.start(0)
+		s, err := t.start()
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (s *server) rabble() (crowd clients, err error) {
 }
 
 func restartAtOnce(t *Target) error {
-	s, err := t.start(0)
+	s, err := t.start()
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func restartAtOnce(t *Target) error {
 			return s.explain(err)
 		}
 		old[0].Close()
-		next, err := t.startOn(addr, 0)
+		next, err := t.startOn(addr, outfit{})
 		if err != nil {
 			return after(err, "SIGTERM with connections open, and a server started again on "+addr)
 		}
@@ -152,7 +152,7 @@ func restartAtOnce(t *Target) error {
 }
 
 func portTaken(t *Target) error {
-	s, err := t.start(0)
+	s, err := t.start()
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func badFlag(t *Target) error {
 
 // refused wants the program to end with status code and one line that has word.
 func (t *Target) refused(code int, word string, args ...string) error {
-	p, err := spawn(t, 0, args)
+	p, err := spawn(t, outfit{}, args)
 	if err != nil {
 		return err
 	}
@@ -241,7 +241,7 @@ func addressForms(t *Target) error {
 		forms["[::1]:0"] = "::1"
 	}
 	for form, host := range forms {
-		s, err := t.startOn(form, 0)
+		s, err := t.startOn(form, outfit{})
 		if err != nil {
 			return after(err, "-addr "+form)
 		}

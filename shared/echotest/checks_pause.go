@@ -123,7 +123,7 @@ func gone(c *client) error {
 // stopDrains gives the server a write buffer that takes all of it, so that what
 // is owed at the stop is known to the byte.
 func stopDrains(t *Target) error {
-	s, err := t.start(0, "-write-buffer", "16777216", "-drain", "8s")
+	s, err := t.start("-write-buffer", "16777216", "-drain", "8s")
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (c *client) drainAndClose() error {
 // stopUnderFire begins to read only when the stop has begun, so that the server
 // has unread input of this client all the time.
 func stopUnderFire(t *Target) error {
-	s, err := t.start(0, "-drain", "8s")
+	s, err := t.start("-drain", "8s")
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (f *flood) untilEOF() error {
 
 func stopEndsByDrain(t *Target) error {
 	for _, drain := range []string{"0s", "300ms"} {
-		s, err := t.start(0, "-drain", drain)
+		s, err := t.start("-drain", drain)
 		if err != nil {
 			return err
 		}

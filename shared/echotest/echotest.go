@@ -46,6 +46,7 @@ type Check struct {
 
 	OnWire bool // needs the server's address only, no hold on its process
 	Alone  bool // measures time or memory: wants no other check beside it
+	Long   bool // takes up to minutes: skipped unless TCPLADDER_LONG=1
 
 	when func(Promises) bool
 	run  func(*Target) error
@@ -54,6 +55,9 @@ type Check struct {
 // Run proves the check against t. It returns nil, an error for which [Skipped]
 // gives a reason, or a [*Failure].
 func (c Check) Run(t *Target) error {
+	if c.Long && os.Getenv("TCPLADDER_LONG") != "1" {
+		return skipf("takes a minute or more: set TCPLADDER_LONG=1")
+	}
 	err := c.run(t)
 	if _, skipped := Skipped(err); err == nil || skipped {
 		return err
@@ -75,7 +79,7 @@ func (c Check) Run(t *Target) error {
 // Checks lists the checks of a server that makes the promises p, in a fixed order.
 func Checks(p Promises) []Check {
 	var list []Check
-	for _, theme := range [][]Check{byteChecks, hostileChecks, fairChecks, limitChecks, frameChecks, pauseChecks, operatorChecks, walls} {
+	for _, theme := range [][]Check{byteChecks, hostileChecks, fairChecks, limitChecks, acceptChecks, frameChecks, pauseChecks, memoryChecks, operatorChecks, logChecks, stopChecks, walls} {
 		for _, c := range theme {
 			if c.when == nil || c.when(p) {
 				list = append(list, c)
@@ -97,7 +101,7 @@ func Run(t *testing.T, p Promises) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := &Target{Promises: p, argv: []string{self}, env: []string{asServer + "=1"}, build: buildHere}
+	target := &Target{Promises: p, argv: []string{self}, self: true, env: []string{asServer + "=1"}, build: buildHere}
 	for _, c := range Checks(p) {
 		t.Run(c.Name, func(t *testing.T) {
 			if !c.Alone {
@@ -114,8 +118,9 @@ func Run(t *testing.T, p Promises) {
 	}
 }
 
-// asServer is the environment variable that turns a test binary into a server.
-const asServer = "ECHOTEST_SERVER"
+// asServer is the environment variable that turns a test binary into a server,
+// underKernel the one that lets a check answer its system calls.
+const asServer, underKernel = "ECHOTEST_SERVER", "ECHOTEST_KERNEL"
 
 // Main is a rung's TestMain. In a process that [Run] started it runs the rung's
 // real main with the server's own flags; otherwise it runs the tests.
@@ -125,6 +130,10 @@ func Main(m *testing.M, main func()) {
 	}
 	os.Unsetenv(asServer)
 	go dieWithParent()
+	if os.Getenv(underKernel) != "" {
+		os.Unsetenv(underKernel)
+		surrender()
+	}
 	main()
 	os.Exit(0) // what a main that returns would do
 }

@@ -39,12 +39,19 @@ func KillAll() {
 	})
 }
 
+// An outfit is what a server is started with besides its flags.
+type outfit struct {
+	nofile int      // how many descriptors it may have; 0: as many as the tests
+	stderr *os.File // its standard error; nil: a pipe that is read at once
+	kernel *os.File // where it leaves its kernel (see kernel); nil: an honest one
+}
+
 // spawn starts the target's program. The descriptor limit is set by the shell,
 // soft and hard, because a Go program raises its soft limit when it starts.
-func spawn(t *Target, nofile int, args []string) (*process, error) {
+func spawn(t *Target, with outfit, args []string) (*process, error) {
 	argv := append(append([]string{}, t.argv...), args...)
-	if nofile > 0 {
-		script := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, nofile)
+	if with.nofile > 0 {
+		script := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, with.nofile)
 		argv = append([]string{"sh", "-c", script}, argv...)
 	}
 	p := &process{cmd: exec.Command(argv[0], argv[1:]...), stdout: newLines(), stderr: newLines(), done: make(chan struct{})}
@@ -55,17 +62,27 @@ func spawn(t *Target, nofile int, args []string) (*process, error) {
 		return nil, err
 	}
 	defer in.Close()
+	life := p.cmd.ExtraFiles[0]
+	defer life.Close()
+	if with.stderr != nil {
+		p.cmd.Stderr = with.stderr
+	}
+	if with.kernel != nil {
+		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, with.kernel)
+		p.cmd.Env = append(p.cmd.Env, underKernel+"=1")
+	}
 	if err := p.cmd.Start(); err != nil {
 		p.closeEnds()
 		return nil, err
 	}
-	p.cmd.ExtraFiles[0].Close()
 	running.Store(p, true)
 	go func() {
 		p.cmd.Wait() // its result is read from ProcessState
 		close(p.done)
 		p.stdout.close()
-		p.stderr.close()
+		if with.stderr == nil {
+			p.stderr.close()
+		}
 	}()
 	return p, nil
 }
@@ -168,7 +185,9 @@ func (p *process) kill() {
 // lines collects an output line by line, for one who waits for a line.
 type lines struct {
 	mu    sync.Mutex
-	text  bytes.Buffer
+	whole []string // only ever appended to
+	part  []byte   // a last line that has no newline yet
+	size  int
 	ended bool
 	grown chan struct{} // closed and replaced at each change
 }
@@ -180,8 +199,16 @@ func newLines() *lines { return &lines{grown: make(chan struct{})} }
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.text.Len() < 4<<20 {
-		l.text.Write(p)
+	if l.size < 4<<20 {
+		l.size += len(p)
+		l.part = append(l.part, p...)
+		for {
+			line, rest, found := bytes.Cut(l.part, []byte("\n"))
+			if !found {
+				break
+			}
+			l.whole, l.part = append(l.whole, string(line)), rest
+		}
 	}
 	l.broadcast()
 	return len(p), nil
@@ -190,6 +217,9 @@ func (l *lines) Write(p []byte) (int, error) {
 func (l *lines) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.part) > 0 {
+		l.whole, l.part = append(l.whole, string(l.part)), nil
+	}
 	l.ended = true
 	l.broadcast()
 }
@@ -208,20 +238,30 @@ func (l *lines) all() []string {
 func (l *lines) look() (list []string, ended bool, grown chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list = strings.Split(l.text.String(), "\n")
-	if last := len(list) - 1; !l.ended || list[last] == "" {
-		list = list[:last]
-	}
-	return list, l.ended, l.grown
+	return slices.Clip(l.whole), l.ended, l.grown
+}
+
+// tail gives what has come of a line that is not finished.
+func (l *lines) tail() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.part)
+}
+
+// waitTail waits until what there is of an unfinished line is accepted.
+func (l *lines) waitTail(limit time.Duration, match func(string) bool) bool {
+	return l.waitAll(limit, func([]string) bool { return match(l.tail()) })
 }
 
 // wait gives the first line that match accepts, once there is one.
 func (l *lines) wait(limit time.Duration, match func(string) bool) (line string, ok bool) {
+	seen := 0 // the lines before it did not match
 	ok = l.waitAll(limit, func(list []string) bool {
-		i := slices.IndexFunc(list, match)
+		i := slices.IndexFunc(list[seen:], match)
 		if i >= 0 {
-			line = list[i]
+			line = list[seen+i]
 		}
+		seen = len(list)
 		return i >= 0
 	})
 	return line, ok

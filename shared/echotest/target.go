@@ -15,6 +15,7 @@ type Target struct {
 	Promises Promises
 
 	argv []string // the program
+	self bool     // which is this one, and calls Main
 	env  []string
 	addr string // or the address it listens on
 
@@ -62,7 +63,7 @@ func on(run func(*server) error, args ...string) func(*Target) error {
 // limited is on with at most nofile descriptors for the server (0: no limit).
 func limited(nofile int, run func(*server) error, args ...string) func(*Target) error {
 	return func(t *Target) error {
-		s, err := t.start(nofile, args...)
+		s, err := t.startWith(outfit{nofile: nofile}, args...)
 		if err != nil {
 			return err
 		}
@@ -76,15 +77,17 @@ func limited(nofile int, run func(*server) error, args ...string) func(*Target) 
 }
 
 // start brings up a server and waits for its ready line.
-func (t *Target) start(nofile int, args ...string) (*server, error) {
+func (t *Target) start(args ...string) (*server, error) { return t.startWith(outfit{}, args...) }
+
+func (t *Target) startWith(with outfit, args ...string) (*server, error) {
 	if t.addr != "" {
 		return &server{Promises: t.Promises, addr: t.addr}, nil
 	}
-	return t.startOn("127.0.0.1:0", nofile, args...)
+	return t.startOn("127.0.0.1:0", with, args...)
 }
 
-func (t *Target) startOn(addr string, nofile int, args ...string) (*server, error) {
-	p, err := spawn(t, nofile, append([]string{"-addr", addr}, args...))
+func (t *Target) startOn(addr string, with outfit, args ...string) (*server, error) {
+	p, err := spawn(t, with, append([]string{"-addr", addr}, args...))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,354 @@
+package echotest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// acceptChecks: what accept(2) and select(2) can answer, and what an accepted
+// socket needs.
+var acceptChecks = []Check{
+	{Name: "accept-one-client", Alone: true, Chapter: chapter1, run: hostile(acceptOneClient),
+		Promise: "an error of accept(2) that concerns one client is that client's: the next is accepted at once",
+		Cause:   "the error ends the server, pauses it, or is logged; accept(2) lists them: treat them like EAGAIN"},
+	{Name: "accept-in-a-row", Alone: true, Chapter: chapter1, run: hostile(acceptInARow),
+		Promise: "when accept(2) fails for one client after the other, the server pauses after 64 and goes on serving",
+		Cause:   "an error that should concern one client and never ends is retried without a pause"},
+	{Name: "accept-broken", Alone: true, Chapter: chapter1, run: acceptBroken,
+		Promise: "an error of accept(2) that is the listener's ends the server with one line and status 1; no line before it is lost",
+		Cause:   "EBADF, EINVAL, ENOTSOCK or EFAULT is retried, or os.Exit comes before what the log still owes"},
+	{Name: "accept-broken-unread", Alone: true, Chapter: chapter1, run: acceptBrokenUnread,
+		Promise: "a fatal error ends the server with status 1 although nobody reads the log",
+		Cause:   "the last line waits for a reader for ever"},
+	{Name: "accept-unknown", Alone: true, Chapter: chapter1, run: hostile(acceptUnknown),
+		Promise: "any other error of accept(2) pauses it, is logged once per episode, and hurts no client",
+		Cause:   "an error that nobody thought of is retried at once, for ever: the default must be a pause"},
+	{Name: "select-without-memory", Alone: true, Chapter: chapter3, run: hostile(selectWithoutMemory),
+		when:    func(p Promises) bool { return p.FDSet },
+		Promise: "ENOMEM from select(2) is slept through",
+		Cause:   "an error of select(2) that passes ends the server, or is retried without a pause"},
+	{Name: "keep-alive", Chapter: chapter1, run: on(keepAlive),
+		Promise: "a peer that vanished without a word is noticed: an accepted socket has keep-alive, from 15 s on",
+		Cause:   "SO_KEEPALIVE and TCP_KEEPIDLE (TCP_KEEPALIVE on macOS) are not set on the accepted socket"},
+}
+
+// hostile is on with a kernel that the check commands.
+func hostile(run func(*server, *kernel) error) func(*Target) error {
+	return func(t *Target) error {
+		s, k, err := t.startHostile(outfit{})
+		if err != nil {
+			return err
+		}
+		defer s.kill()
+		if err = s.alive(); err == nil {
+			err = run(s, k)
+		}
+		if err == nil {
+			err = s.stop()
+		}
+		return s.explain(err)
+	}
+}
+
+// ofOneClient are the errors that accept(2) says to treat like EAGAIN, and
+// ECONNABORTED.
+var ofOneClient = []unix.Errno{unix.ECONNABORTED, unix.EPROTO, unix.ENETDOWN, unix.ENOPROTOOPT,
+	unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ENETUNREACH}
+
+func acceptOneClient(s *server, k *kernel) error {
+	var gaps []time.Duration
+	for _, errno := range ofOneClient {
+		for range 3 {
+			const fails = 3
+			if err := s.answerAccept(k, first(fails, errno)); err != nil {
+				return err
+			}
+			if err := s.alive(); err != nil {
+				return after(err, "accept(2) failed with "+unix.ErrnoName(errno))
+			}
+			if !k.wait("accept", fails+1, patience) {
+				return failf("accept was called %d times, %d of them failed", k.count("accept"), fails)
+			}
+			calls := k.times("accept")
+			gaps = append(gaps, calls[fails].Sub(calls[fails-1]))
+		}
+	}
+	slices.Sort(gaps)
+	if median := gaps[len(gaps)/2]; median > 50*time.Millisecond {
+		return &Failure{Want: "the next accept at once after an error that concerns one client", Got: fmt.Sprintf("a pause of %v", median)}
+	}
+	return s.shortLog(0)
+}
+
+// answerAccept makes a plan that begins with a call to come: while a server of
+// one client has one, it is not asleep in accept.
+func (s *server) answerAccept(k *kernel, p plan) error {
+	last, err := s.dialMany(1)
+	if err != nil {
+		return err
+	}
+	k.set("accept", p)
+	last.close()
+	return nil
+}
+
+// quietCalls is how often accept may be called in a second of pauses of 100 ms.
+// A server that does not pause calls it thousands of times.
+const quietCalls = 30
+
+func acceptInARow(s *server, k *kernel) error {
+	witness, err := s.witness()
+	if err != nil {
+		return err
+	}
+	defer witness.close()
+	if err := s.answerAccept(k, always(unix.ECONNABORTED)); err != nil {
+		return err
+	}
+	waiting, err := s.dialMute(2)
+	defer waiting.close()
+	if err != nil {
+		return err
+	}
+	if !k.wait("accept", 64, patience) {
+		return failf("accept was called %d times only, all for one client that is gone", k.count("accept"))
+	}
+	if n := k.during("accept", time.Second); n > quietCalls {
+		return &Failure{Sent: "accept(2) fails with ECONNABORTED each time", Want: "a pause of 100 ms after 64 in a row",
+			Got: fmt.Sprintf("%d calls in a second", n)}
+	}
+	if err := witness.each((*client).ping); err != nil {
+		return after(err, "accept(2) fails with ECONNABORTED each time")
+	}
+	k.set("accept", nil)
+	return after(waiting.answered(), "accept(2) works again")
+}
+
+// witness is a client that is served while others cannot come in.
+func (s *server) witness() (clients, error) {
+	if !s.Concurrent {
+		return nil, nil
+	}
+	return s.dialMany(1)
+}
+
+// dialMute connects n clients that have sent a message and wait.
+func (s *server) dialMute(n int) (all clients, err error) {
+	for range n {
+		c, err := s.dial()
+		if err != nil {
+			return all, err
+		}
+		all = append(all, c)
+		if err := c.send(c.next(0)); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// answered wants each of them to get its answer; they leave in turn, as a
+// server of one client needs it.
+func (list clients) answered() error {
+	for _, c := range list {
+		if err := c.recv(c.out.Load()); err != nil {
+			return err
+		}
+		c.Close()
+	}
+	return nil
+}
+
+var ofTheListener = []unix.Errno{unix.EBADF, unix.EINVAL, unix.ENOTSOCK, unix.EFAULT}
+
+func acceptBroken(t *Target) error {
+	const bad = 40
+	for _, errno := range ofTheListener {
+		s, k, err := t.startHostile(outfit{})
+		if err != nil {
+			return err
+		}
+		defer s.kill()
+		if err = s.offendAll(bad); err == nil {
+			err = s.brokenBy(k, errno)
+		}
+		if err == nil {
+			s.stderr.wait(patience, func(string) bool { return false }) // until all of it is there
+			list := s.stderr.all()
+			told, single, counts := tally(list, isReset)
+			last := list[len(list)-1]
+			if len(list) != single+counts+1 || told != bad || !strings.Contains(last, "accept") {
+				err = failf("%d lines, which tell of %d bad clients of %d; the last: %s", len(list), told, bad, last)
+			}
+		}
+		if err != nil {
+			return s.explain(after(err, "accept(2) fails with "+unix.ErrnoName(errno)))
+		}
+	}
+	return nil
+}
+
+// brokenBy has accept fail for good and wants the server to end with status 1.
+func (s *server) brokenBy(k *kernel, errno unix.Errno) error {
+	if err := s.answerAccept(k, always(errno)); err != nil {
+		return err
+	}
+	waiting, _ := s.dialMute(1) // it may be too late for that
+	defer waiting.close()
+	code, err := s.wait(stopLimit)
+	if err == nil && code != 1 {
+		err = errors.New(s.state())
+	}
+	if err != nil {
+		return &Failure{Want: "exit status 1", Got: err.Error()}
+	}
+	return nil
+}
+
+func acceptBrokenUnread(t *Target) error {
+	h, err := holdPipe()
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	if err := h.fill(); err != nil {
+		return err
+	}
+	s, k, err := t.startHostile(outfit{stderr: h.server})
+	if err != nil {
+		return err
+	}
+	defer s.kill()
+	return s.explain(after(s.brokenBy(k, unix.EBADF), "accept(2) fails with EBADF, and nobody reads the log, which is full"))
+}
+
+// acceptUnknown has one such error after the other, each an episode of its own.
+func acceptUnknown(s *server, k *kernel) error {
+	witness, err := s.witness()
+	if err != nil {
+		return err
+	}
+	defer witness.close()
+	for i, errno := range []unix.Errno{unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EMFILE, unix.EPERM} {
+		if err := s.episode(k, errno, witness, i+1); err != nil {
+			return after(err, fmt.Sprintf("accept(2) fails with %s each time", unix.ErrnoName(errno)))
+		}
+	}
+	return nil
+}
+
+// episode is a time in which accept fails, the nth.
+func (s *server) episode(k *kernel, errno unix.Errno, witness clients, n int) error {
+	if err := s.answerAccept(k, always(errno)); err != nil {
+		return err
+	}
+	waiting, err := s.dialMute(2)
+	defer waiting.close()
+	if err != nil {
+		return err
+	}
+	if !k.wait("accept", 2, patience) {
+		return failf("accept was called %d times only: it is not tried again", k.count("accept"))
+	}
+	if calls := k.during("accept", 500*time.Millisecond); calls > quietCalls {
+		return &Failure{Want: "a pause of 100 ms after each call", Got: fmt.Sprintf("%d calls in half a second", calls)}
+	}
+	for range 20 {
+		if err := witness.each((*client).ping); err != nil {
+			return err
+		}
+	}
+	if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.Contains(l, errno.Error()) }); !ok {
+		return &Failure{Want: "a line with: " + errno.Error(), Got: s.stderr.excerpt()}
+	}
+	k.set("accept", nil)
+	if err := after(waiting.answered(), "accept(2) works again"); err != nil {
+		return err
+	}
+	if got := len(s.stderr.all()); got != n {
+		return &Failure{Want: fmt.Sprintf("one line for each time that accept(2) fails, %d in all", n), Got: s.stderr.excerpt(),
+			Cause: "the line is repeated within an episode, or the episode does not end with a success"}
+	}
+	return nil
+}
+
+func selectWithoutMemory(s *server, k *kernel) error {
+	all, err := s.dialMany(2)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	k.set("select", always(unix.ENOMEM))
+	if err := all.each(func(c *client) error { return c.send(c.next(c.out.Load())) }); err != nil {
+		return err
+	}
+	if !k.wait("select", 2, patience) {
+		return failf("select was called %d times only", k.count("select"))
+	}
+	if n := k.during("select", time.Second); n > quietCalls {
+		return &Failure{Sent: "select(2) fails with ENOMEM each time", Want: "a sleep of 100 ms after each call", Got: fmt.Sprintf("%d calls in a second", n)}
+	}
+	k.set("select", nil)
+	if err := all.each(func(c *client) error { return c.recv(c.out.Load()) }); err != nil {
+		return after(err, "select(2) works again")
+	}
+	return errors.Join(s.alive(), s.shortLog(1))
+}
+
+// keepAlive looks for the server's end of a connection in /proc/net/tcp: its
+// timer is of kind 02 and runs for at most 15 s.
+func keepAlive(s *server) error {
+	if runtime.GOOS != "linux" {
+		return skipf("the timers of a connection are seen on Linux only")
+	}
+	all, err := s.dialMany(1)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	c := all[0]
+	ends := procAddr(c.RemoteAddr().String()) + " " + procAddr(c.LocalAddr().String())
+	beat := time.NewTicker(5 * time.Millisecond)
+	defer beat.Stop()
+	var timer string
+	for deadline := time.Now().Add(patience / 5); time.Now().Before(deadline); <-beat.C {
+		if timer, err = timerOf(ends); err != nil {
+			return err
+		}
+		var kind, ticks int
+		if _, err := fmt.Sscanf(timer, "%x:%x", &kind, &ticks); err == nil && kind == 2 && ticks <= 1500 {
+			return nil
+		}
+	}
+	return &Failure{Sent: c.told(), Want: "in /proc/net/tcp a timer 02 (keep-alive) of at most 15 s, 000005DC in hundredths", Got: timer}
+}
+
+// timerOf finds the timer column of the connection whose two ends are given.
+func timerOf(ends string) (string, error) {
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return "", skipf("no table of connections: %v", err)
+	}
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line)
+		if len(f) > 5 && f[1]+" "+f[2] == ends {
+			return f[5], nil
+		}
+	}
+	return "the connection is not there", nil
+}
+
+// procAddr writes 127.0.0.1:9999 as /proc/net/tcp does, 0100007F:270F.
+func procAddr(addr string) string {
+	var ip [4]byte
+	var port int
+	fmt.Sscanf(addr, "%d.%d.%d.%d:%d", &ip[0], &ip[1], &ip[2], &ip[3], &port)
+	return fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], port)
+}

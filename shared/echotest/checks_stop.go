@@ -1,0 +1,229 @@
+package echotest
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stopChecks: who can delay a stop, and for how long; and what a server says
+// that does not get as far as serving.
+var stopChecks = []Check{
+	{Name: "stop-owes-nothing", Alone: true, Chapter: chapter5, when: framed, run: stopOwesNothing,
+		Promise: "a client that has everything it is owed does not hold up a stop, whether it is silent or goes on sending",
+		Cause:   "the stop waits for the end of every client until -drain is over: from the moment nothing is owed the time to linger is enough"},
+	{Name: "second-signal", Alone: true, Chapter: chapter5, when: framed, run: secondSignal,
+		Promise: "a second signal ends the server at once, as that signal does by default",
+		Cause:   "signal.NotifyContext goes on catching signals after the first: call its stop function when the context is done"},
+	{Name: "two-signals", Chapter: chapter1, run: twoSignals,
+		Promise: "two signals in a row end the server: with status 0, or as the second does by default",
+		Cause:   "the second signal finds a server that is half gone"},
+	{Name: "low-limits", Alone: true, Chapter: chapter1, run: lowLimits,
+		Promise: "with few descriptors the server serves, or ends with one line that names the address and the number it needs",
+		Cause:   "the ready line comes before everything that needs a descriptor was opened: ask for some in socket.Listen"},
+}
+
+// stopOwesNothing has three clients that stay: one silent, one that goes on
+// sending, and one that takes what it is owed only when the stop has begun.
+func stopOwesNothing(t *Target) error {
+	s, err := t.start("-drain", "30s")
+	if err != nil {
+		return err
+	}
+	defer s.kill()
+	silent, err := s.dialMany(1)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer silent.close()
+	late, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(4000), 1<<20), smallWindow)
+	if err != nil {
+		return err
+	}
+	defer late.Close()
+	if err := overfill(late); err != nil {
+		return s.explain(err)
+	}
+	f, err := s.flood()
+	if err != nil {
+		return s.explain(err)
+	}
+	defer f.Close()
+	if err := s.signal(unix.SIGTERM); err != nil {
+		return err
+	}
+	go late.readOn()
+	code, err := s.wait(patience) // of which lingering takes 2 s
+	if err == nil && code != 0 {
+		err = errors.New(s.state())
+	}
+	if err != nil {
+		err = &Failure{Sent: "SIGTERM with -drain 30s; 3 clients take what they are owed, and stay",
+			Want: "exit status 0 after 2 s or so, the time to linger", Got: err.Error()}
+	}
+	return s.explain(err)
+}
+
+// readOn takes whatever comes.
+func (c *client) readOn() {
+	buf := make([]byte, 64<<10)
+	for {
+		c.SetReadDeadline(time.Now().Add(6 * patience))
+		if _, err := c.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+func secondSignal(t *Target) error {
+	pairs := [][2]unix.Signal{{unix.SIGTERM, unix.SIGTERM}, {unix.SIGINT, unix.SIGINT}, {unix.SIGTERM, unix.SIGINT}}
+	for _, pair := range pairs {
+		s, err := t.start("-drain", "30s")
+		if err != nil {
+			return err
+		}
+		defer s.kill()
+		err = s.stuckStop(pair[0])
+		if err == nil {
+			err = s.endsBy(pair[1])
+		}
+		if err != nil {
+			return s.explain(after(err, fmt.Sprintf("a client that never reads, %s, -drain 30s", unix.SignalName(pair[0]))))
+		}
+	}
+	return nil
+}
+
+// stuckStop begins a stop that a client holds up.
+func (s *server) stuckStop(sig unix.Signal) error {
+	stuck, err := s.dial()
+	if err != nil {
+		return err
+	}
+	if err := overfill(stuck); err != nil {
+		return err
+	}
+	idle, err := s.dialMany(1)
+	if err != nil {
+		return err
+	}
+	defer idle.close()
+	if err := s.signal(sig); err != nil {
+		return err
+	}
+	return idle[0].recvEOF() // the stop has begun
+}
+
+// endsBy sends a second signal, 10 ms or more after the first, and wants it to
+// end the server.
+func (s *server) endsBy(sig unix.Signal) error {
+	timer := time.NewTimer(50 * time.Millisecond) // what is promised is promised from 10 ms on
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.done:
+		return failf("the first signal ended it: %s", s.state())
+	}
+	if err := s.signal(sig); err != nil {
+		return err
+	}
+	_, err := s.wait(stopLimit)
+	if err != nil || !s.killedBy(sig) {
+		if err == nil {
+			err = errors.New(s.state())
+		}
+		return &Failure{Sent: unix.SignalName(sig), Want: "an end by that signal", Got: err.Error()}
+	}
+	return nil
+}
+
+// killedBy tells whether a signal ended the process.
+func (p *process) killedBy(sig unix.Signal) bool {
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == sig
+}
+
+func twoSignals(t *Target) error {
+	for range 2 {
+		s, err := t.start()
+		if err != nil {
+			return err
+		}
+		defer s.kill()
+		stuck, err := s.dial()
+		if err != nil {
+			return err
+		}
+		defer stuck.Close()
+		if err := overfill(stuck); err != nil {
+			return s.explain(err)
+		}
+		s.signal(unix.SIGTERM)
+		s.signal(unix.SIGINT) // may come too late, which is right
+		code, err := s.wait(stopLimit)
+		if err == nil && code != 0 && !s.killedBy(unix.SIGINT) {
+			err = errors.New(s.state())
+		}
+		if err == nil && len(s.stderr.all()) > 0 {
+			err = errors.New("lines on standard error")
+		}
+		if err != nil {
+			return s.explain(&Failure{Sent: "SIGTERM and SIGINT in a row", Want: "exit status 0, or an end by SIGINT", Got: err.Error()})
+		}
+	}
+	return nil
+}
+
+// lowLimits goes up from what the Go runtime needs for itself, up to where the
+// server starts.
+func lowLimits(t *Target) error {
+	const lowest, enough = 8, 48
+	for n := lowest; n <= enough; n++ {
+		served, err := t.startsWithin(n)
+		if err != nil {
+			return after(err, fmt.Sprintf("ulimit -n %d", n))
+		}
+		if served {
+			return nil
+		}
+	}
+	return failf("the server does not start with %d descriptors", enough)
+}
+
+var digits = regexp.MustCompile(`\b\d+\b`)
+
+// startsWithin starts a server with n descriptors: it serves, or says why not.
+func (t *Target) startsWithin(n int) (served bool, err error) {
+	const addr = "127.0.0.1:0"
+	p, err := spawn(t, outfit{nofile: n}, []string{"-addr", addr})
+	if err != nil {
+		return false, err
+	}
+	defer p.kill()
+	s := &server{Promises: t.Promises, process: p}
+	if s.addr, err = p.ready(); err == nil {
+		if err = s.settled(); err == nil {
+			err = s.stop()
+		}
+		return true, s.explain(err)
+	}
+	if _, err := p.wait(patience); err != nil {
+		return false, err
+	}
+	p.stderr.wait(patience, func(string) bool { return false }) // until all of it is there
+	list := p.stderr.all()
+	named := func(line string) bool {
+		return strings.Contains(line, addr) && digits.MatchString(strings.ReplaceAll(line, addr, ""))
+	}
+	if p.cmd.ProcessState.ExitCode() != 1 || len(list) != 1 || len(p.stdout.all()) > 0 || !slices.ContainsFunc(list, named) {
+		return false, s.explain(&Failure{Want: "exit status 1 and one line that names " + addr + " and how many descriptors are needed",
+			Got: fmt.Sprintf("%s, %d lines", p.state(), len(list))})
+	}
+	return false, nil
+}

@@ -1,0 +1,172 @@
+package echotest
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A re-executed server can hand the decision about some of its system calls to
+// the tests: seccomp_unotify(2). It needs no privilege. The server puts the
+// filter on all its threads before its main runs and sends the descriptor that
+// notifies of calls over a socket.
+
+// kernelSocket is the descriptor over which it is sent; see lifeline.
+const kernelSocket = 4
+
+// surrender is the server's side.
+func surrender() {
+	fd, err := filter(unix.SYS_ACCEPT4, unix.SYS_PSELECT6)
+	word, rights := "ok", []byte(nil)
+	if err == nil {
+		rights = unix.UnixRights(fd)
+	} else {
+		word = err.Error()
+	}
+	unix.Sendmsg(kernelSocket, []byte(word), rights, nil, 0)
+	unix.Close(kernelSocket)
+	unix.Close(fd)
+}
+
+// filter has every thread stop at the system calls named, until somebody who
+// holds the descriptor has decided about the call.
+func filter(calls ...uint32) (fd int, err error) {
+	const jumpIfEqual, ret = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
+	program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}} // the call's number
+	for i, nr := range calls {
+		program = append(program, unix.SockFilter{Code: jumpIfEqual, Jt: uint8(len(calls) - i), K: nr})
+	}
+	program = append(program, unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW},
+		unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_USER_NOTIF})
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return -1, os.NewSyscallError("prctl", err)
+	}
+	// A call that was announced is not broken off by a signal, or the runtime's
+	// own signals would make it be announced again.
+	const flags = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	r, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
+	if errno != 0 {
+		return -1, os.NewSyscallError("seccomp", errno)
+	}
+	return int(r), nil
+}
+
+// startHostile starts a server whose accept(2) and select(2) are answered by
+// the kernel that is returned.
+func (t *Target) startHostile(with outfit, args ...string) (*server, *kernel, error) {
+	if !t.self {
+		return nil, nil, skipf("only a server that the test binary is itself lets its system calls be answered")
+	}
+	syscall.ForkLock.RLock()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "kernel")
+	defer unix.Close(pair[0])
+	with.kernel = theirs
+	type notifier struct {
+		fd  int
+		err error
+	}
+	// The server is ready when it has surrendered, so this ends before start
+	// does; or when the server ends.
+	got := make(chan notifier, 1)
+	go func() {
+		fd, err := receive(pair[0])
+		got <- notifier{fd, err}
+	}()
+	s, err := t.startWith(with, args...)
+	theirs.Close()
+	n := <-got
+	if n.err != nil || err != nil {
+		if err == nil {
+			s.kill()
+			err = n.err
+		}
+		return nil, nil, err
+	}
+	k := newKernel()
+	go k.serve(n.fd)
+	return s, k, nil
+}
+
+// receive takes the descriptor that a server sends, or the reason why not.
+func receive(socket int) (fd int, err error) {
+	word, rights := make([]byte, 200), make([]byte, unix.CmsgSpace(4))
+	n, m, _, _, err := unix.Recvmsg(socket, word, rights, unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return -1, os.NewSyscallError("recvmsg", err)
+	}
+	if m == 0 {
+		return -1, skipf("no notification of system calls here: %s", word[:n])
+	}
+	messages, err := unix.ParseSocketControlMessage(rights[:m])
+	if err != nil {
+		return -1, err
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil {
+		return -1, err
+	}
+	return fds[0], nil
+}
+
+// notification and response are struct seccomp_notif and seccomp_notif_resp.
+type notification struct {
+	id         uint64
+	pid, flags uint32
+	call       int32
+	arch       uint32
+	ip         uint64
+	args       [6]uint64
+}
+
+type response struct {
+	id    uint64
+	value int64
+	errno int32
+	flags uint32
+}
+
+// serve answers calls until the server is gone.
+func (k *kernel) serve(fd int) {
+	defer unix.Close(fd)
+	for {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if _, err := unix.Poll(poll, -1); err == unix.EINTR {
+			continue
+		}
+		if poll[0].Revents&unix.POLLIN == 0 {
+			return // no thread is left that has the filter
+		}
+		var n notification
+		if err := ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)); err != nil {
+			continue // the call was broken off before
+		}
+		r := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+		if errno := k.decide(names[n.call], time.Now()); errno != 0 {
+			r.flags, r.errno = 0, -int32(errno)
+		}
+		ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r))
+	}
+}
+
+var names = map[int32]string{unix.SYS_ACCEPT4: "accept", unix.SYS_PSELECT6: "select"}
+
+func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg)); errno != 0 {
+		return fmt.Errorf("ioctl: %w", errno)
+	}
+	return nil
+}
