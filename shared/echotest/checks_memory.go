@@ -7,7 +7,7 @@ import (
 
 // memoryChecks: what clients cost, and that it comes back.
 var memoryChecks = []Check{
-	{Name: "memory-per-client", Alone: true, Chapter: chapter5, when: framed, run: on(memoryPerClient),
+	{Name: "memory-per-client", Alone: true, Chapter: chapter5, when: framed, run: memoryPerClient,
 		Promise: "a client that does not take frames of 1 MiB costs at most 2,000 KiB",
 		Cause:   "a buffer that is doubled when it is full, or one kept beside what was copied out of it: allocate what is needed"},
 	{Name: "memory-comes-back", Alone: true, Long: true, Chapter: chapter5, when: framed, run: on(memoryComesBack),
@@ -21,30 +21,65 @@ var memoryChecks = []Check{
 // rememberedClients are many enough to show what one of them costs.
 const rememberedClients = 100
 
-// unreadFrames has clients send frames of 1 MiB until the server takes no more.
+// unreadFrames has n clients send six frames of 1 MiB, as far as the server takes
+// them, and read nothing. What they cost varies with what the kernel takes of
+// each, so they send in step.
 func (s *server) unreadFrames(n int) (all clients, err error) {
+	shared := newStream(s.Promises, 1, sized(defaultMaxFrame), 1)
 	for range n {
-		c, err := s.dialSized(newStream(s.Promises, 1, sized(defaultMaxFrame), 1), smallWindow)
+		c, err := s.dialSized(shared, 4<<10)
 		if err != nil {
 			return all, err
 		}
 		all = append(all, c)
 	}
-	return all, all.each(overfill)
+	for i := range int64(6) {
+		send := func(c *client) error {
+			_, err := c.fill((i+1)*int64(len(c.block)) - c.out.Load())
+			return err
+		}
+		if err := all.each(send); err != nil {
+			return all, err
+		}
+		if err := s.turns(3); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
-func memoryPerClient(s *server) error {
+// memoryPerClient measures up to three servers: the collector of a Go program
+// may begin early or late.
+func memoryPerClient(t *Target) error {
+	const most = 2000
+	var each []int64
+	for range 3 {
+		s, err := t.start()
+		if err != nil {
+			return err
+		}
+		cost, err := s.costOfUnread()
+		s.kill()
+		if err != nil {
+			return s.explain(err)
+		}
+		if each = append(each, cost); cost <= most {
+			return nil
+		}
+	}
+	return &Failure{Sent: fmt.Sprintf("%d clients send frames of 1 MiB and do not read", rememberedClients),
+		Want: fmt.Sprintf("at most %d KiB more memory for each", most), Got: fmt.Sprintf("%d KiB, in three attempts", each)}
+}
+
+// costOfUnread is how much memory a client costs that reads nothing, in KiB.
+func (s *server) costOfUnread() (int64, error) {
 	var all clients
 	defer func() { all.close() }()
 	resident, _, err := s.growth(func() (err error) {
 		all, err = s.unreadFrames(rememberedClients)
 		return err
 	})
-	if each := resident >> 10 / rememberedClients; err == nil && each > 2000 {
-		err = &Failure{Sent: fmt.Sprintf("%d clients send frames of 1 MiB and do not read", rememberedClients),
-			Want: "at most 2000 KiB more memory for each", Got: fmt.Sprintf("%d KiB", each)}
-	}
-	return err
+	return resident >> 10 / rememberedClients, err
 }
 
 func memoryComesBack(s *server) error {
