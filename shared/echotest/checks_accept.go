@@ -90,6 +90,10 @@ func acceptOneClient(s *server, k *kernel) error {
 // answerAccept makes a plan that begins with a call to come: while a server of
 // one client has one, it is not asleep in accept.
 func (s *server) answerAccept(k *kernel, p plan) error {
+	if s.Concurrent {
+		k.set("accept", p)
+		return nil
+	}
 	last, err := s.dialMany(1)
 	if err != nil {
 		return err

@@ -43,9 +43,6 @@ var operatorChecks = []Check{
 	{Name: "quiet", Chapter: chapter1, run: on(quiet),
 		Promise: "without -v nothing is said about clients that come, talk and leave",
 		Cause:   "an end of file is logged as an error, or the narration is not off"},
-	{Name: "narration", Chapter: chapter1, run: on(narration, "-v"),
-		Promise: "-v tells each system call in words; what repeats is folded",
-		Cause:   "a system call that does not go through shared/socket or shared/narrate"},
 }
 
 // stopLimit is how long a stop may take: 2 s, and what a busy machine adds.
@@ -266,54 +263,3 @@ func quiet(s *server) error {
 	}
 	return s.shortLog(0)
 }
-
-// toldLine matches a line of the narration: call(number) = result, words.
-var toldLine = regexp.MustCompile(`^\w+\(-?\d+\) = (-?\d+|\w+)(  ?.+)?$`)
-
-func narration(s *server) error {
-	all, err := s.talkers()
-	if err != nil {
-		return err
-	}
-	defer all.close()
-	for _, want := range []string{"accept(", "read(", "write("} {
-		if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, want) }); !ok {
-			return &Failure{Want: "with -v, lines that begin with " + want + "...)", Got: s.stderr.excerpt()}
-		}
-	}
-	if !s.Concurrent || s.Sleeps { // sees a read of nothing and an end
-		all.close()
-		if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, "close(") }); !ok {
-			return &Failure{Want: "with -v, lines that begin with close(...)", Got: s.stderr.excerpt()}
-		}
-	} else if _, ok := s.stderr.wait(patience, folded); !ok {
-		return &Failure{Want: "a line with a count: the same calls again and again are folded", Got: s.stderr.excerpt()}
-	}
-	list := s.stderr.all()
-	for _, line := range list {
-		if !toldLine.MatchString(line) && !folded(line) {
-			return &Failure{Want: `lines like: read(7) = 6  "hello\n"`, Got: line}
-		}
-	}
-	return s.shortLog(150)
-}
-
-func (s *server) talkers() (clients, error) {
-	n := 1
-	if s.Concurrent {
-		n = 2
-	}
-	return s.dialMany(n)
-}
-
-// isRead matches the narration of a read that brought exactly text.
-func isRead(text string) func(string) bool {
-	return func(line string) bool {
-		return strings.HasPrefix(line, "read(") && strings.HasSuffix(line, fmt.Sprintf("= %d  %q", len(text), text))
-	}
-}
-
-// folded matches the line that counts the calls which did nothing.
-func folded(line string) bool { return foldedLine.MatchString(line) }
-
-var foldedLine = regexp.MustCompile(`^… [0-9,]+ more calls? returned EAGAIN$`)

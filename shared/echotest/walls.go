@@ -26,7 +26,7 @@ var walls = []Check{
 		when:    func(p Promises) bool { return p.FDSet },
 		Promise: "a descriptor that does not fit in an fd_set is turned away; the others are served, and there is room again when some leave",
 		Cause:   "FdSet.Set of a descriptor of unix.FD_SETSIZE or more (it panics): close such a client at once"},
-	{Name: "wall-no-boundaries", Wall: true, Chapter: chapter5, run: on(noBoundaries, "-v"), when: raw,
+	{Name: "wall-no-boundaries", Wall: true, Chapter: chapter5, run: on(noBoundaries, "-v=json"), when: raw,
 		Promise: "two sends become one read: a stream has no boundaries",
 		Cause:   "the server reads less than there is"},
 	{Name: "keeps-boundaries", OnWire: true, Chapter: chapter5, run: on(keepsBoundaries), when: framed,
@@ -169,9 +169,10 @@ func noBoundaries(s *server) error {
 	if err = errors.Join(err, s.signal(unix.SIGCONT)); err != nil {
 		return err
 	}
-	if _, ok := s.stderr.wait(patience, isRead("helloworld")); !ok {
+	together := func(o *object) bool { return o.did("read") && string(o.Bytes) == "helloworld" }
+	if _, ok := s.journal().wait(patience, together); !ok {
 		return &Failure{Sent: `"hello" and "world", in two writes, while the server was suspended (SIGSTOP)`,
-			Want: `with -v, a line like: read(7) = 10  "helloworld"`, Got: s.stderr.excerpt()}
+			Want: `with -v=json, a read whose bytes are helloworld`, Got: s.stderr.excerpt()}
 	}
 	return nil
 }

@@ -1,0 +1,454 @@
+package echotest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// narrationChecks: what -v says is what happened, in the order in which it did.
+var narrationChecks = []Check{
+	{Name: "narration", Chapter: chapter1, run: on(narration, "-v"),
+		Promise: "-v tells each system call in words; what did nothing again and again is counted",
+		Cause:   "a system call that does not go through shared/socket or shared/narrate"},
+	{Name: "narration-order", Chapter: chapter1, run: on(narrationOrder, "-v"),
+		Promise: "the order of the lines is the order of the calls",
+		Cause:   "lines that repeat are held back and printed later"},
+	{Name: "narration-halves", Chapter: chapter1, when: sleeps, run: on(narrationHalves, "-v"),
+		Promise: "the last text on the screen is the call in which the server sleeps",
+		Cause:   "a call that may sleep is printed when it has returned: print its first half when it begins"},
+	{Name: "narration-between", Chapter: chapter1, when: sleeps, run: on(narrationBetween, "-v"),
+		Promise: "a log line ends the half of a call that is on the screen, and the call is printed as a whole when it returns",
+		Cause:   "the log and the narration do not know of each other"},
+	{Name: "narration-folds", Alone: true, Chapter: chapter2, run: on(narrationFolds, "-v"),
+		when:    func(p Promises) bool { return p.Concurrent && !p.Sleeps },
+		Promise: "calls that return EAGAIN again and again are one line a second",
+		Cause:   "a line for every call that did nothing"},
+	{Name: "narration-bytes", Chapter: chapter1, run: on(narrationBytes, "-v"),
+		Promise: "bytes that are a number, or no text, are shown as numbers",
+		Cause:   "strconv.Quote writes the length 33 as an exclamation mark, and 7 as \\a"},
+	{Name: "narration-json", Chapter: chapter1, run: on(narrationJSON, "-v=json"),
+		Promise: "-v=json tells each call in an object of its own, in order, with time and place",
+		Cause:   "a call that may sleep without its enter, a time that goes backwards, or a place outside of the rung"},
+	{Name: "narration-state", Alone: true, Chapter: chapter1, run: on(narrationState, "-v=json"),
+		Promise: "who reads the objects knows which descriptors are open and how many bytes they carried, whatever was left out",
+		Cause:   "a gap that does not tell all descriptors, or one more that is left out unseen"},
+}
+
+// toldLine matches a line of the narration: call(number) = result, words.
+var toldLine = regexp.MustCompile(`^\w+\(-?\d+\) = (-?\d+|\w+)(  ?.+)?$`)
+
+func narration(s *server) error {
+	all, err := s.talkers()
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	for _, want := range []string{"accept(", "read(", "write("} {
+		if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, want) }); !ok {
+			return &Failure{Want: "with -v, lines that begin with " + want + "...)", Got: s.stderr.excerpt()}
+		}
+	}
+	all.close()
+	if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, "close(") }); !ok {
+		return &Failure{Want: "with -v, lines that begin with close(...)", Got: s.stderr.excerpt()}
+	}
+	list := s.stderr.all()
+	for _, line := range list {
+		if !toldLine.MatchString(line) && !folded(line) {
+			return &Failure{Want: `lines like: read(7) = 6  "hello\n"`, Got: line}
+		}
+	}
+	return s.shortLog(150)
+}
+
+func (s *server) talkers() (clients, error) {
+	n := 1
+	if s.Concurrent {
+		n = 2
+	}
+	return s.dialMany(n)
+}
+
+// folded matches the line that counts the calls which did nothing.
+func folded(line string) bool { return foldedLine.MatchString(line) }
+
+var foldedLine = regexp.MustCompile(`^… [0-9,]+ more calls? returned EAGAIN$`)
+
+// waitCalls are the calls that wait for descriptors to become ready.
+var waitCalls = []string{"select", "poll", "epoll_wait", "kevent"}
+
+// narrationOrder has clients do one thing after the other, each when the one
+// before it was answered. So there is one order, call by call.
+func narrationOrder(s *server) error {
+	first, err := s.dialMany(1)
+	if err != nil {
+		return err
+	}
+	defer first.close()
+	want := s.ordered("accept1 fcntl1 ctl", "read1+ write1")
+	if s.Concurrent {
+		second, err := s.dialMany(1)
+		if err == nil {
+			err = first[0].ping()
+		}
+		if err == nil {
+			err = second[0].finish()
+		}
+		second.close()
+		if err != nil {
+			return err
+		}
+		want = append(want, s.ordered("accept2 fcntl2 ctl", "read2+ write2", "read1+ write1", "read2. close2")...)
+	}
+	if err := first[0].finish(); err != nil {
+		return err
+	}
+	want = append(want, s.ordered("read1. close1")...)
+	var got []string
+	ok := s.stderr.waitAll(patience, func(list []string) bool {
+		got = order(list)
+		return len(got) >= len(want)
+	})
+	if !ok || !slices.Equal(got, want) {
+		return &Failure{Sent: "clients 1 and 2 come, talk and leave, one step after the other",
+			Want: strings.Join(want, " "), Got: strings.Join(got, " ")}
+	}
+	if s.Concurrent {
+		if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.Contains(l, ") = EAGAIN  ") }); !ok {
+			return &Failure{Want: "a call that returned EAGAIN, under that name", Got: s.stderr.excerpt()}
+		}
+	}
+	return nil
+}
+
+// ordered gives the calls of turns in which a server does one thing, as far as
+// its model has them.
+func (s *server) ordered(turns ...string) (calls []string) {
+	waits := s.Concurrent && s.Sleeps
+	for _, turn := range turns {
+		if waits {
+			calls = append(calls, "wait")
+		}
+		for _, c := range strings.Fields(turn) {
+			if c == "ctl" && (!waits || s.FDSet) || strings.HasPrefix(c, "fcntl") && !s.Concurrent {
+				continue
+			}
+			calls = append(calls, c)
+		}
+	}
+	return calls
+}
+
+var callLine = regexp.MustCompile(`^(\w+)\((\d+)\) = (\w+)(?: ready)?(?:  (.*))?$`)
+
+// order reduces a narration to the calls that did something for the clients, in
+// the notation of narrationOrder: read1+ is a read of bytes from the first
+// client, read1. its end.
+func order(list []string) (calls []string) {
+	client, clients, began := map[string]string{}, 0, false
+	for _, line := range list {
+		m := callLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		call, fd, result, words := m[1], m[2], m[3], m[4]
+		switch who := client[fd]; {
+		case result == "EAGAIN" || result == "EINTR":
+		case strings.HasPrefix(words, "descriptor "):
+			if began {
+				calls = append(calls, "ctl")
+			}
+		case slices.Contains(waitCalls, call):
+			began = true
+			calls = append(calls, "wait")
+		case call == "accept":
+			began = true
+			clients++
+			client[result] = strconv.Itoa(clients)
+			calls = append(calls, call+client[result])
+		case who == "":
+		case call == "read" && result == "0":
+			calls = append(calls, "read"+who+".")
+		case call == "read":
+			calls = append(calls, "read"+who+"+")
+		default:
+			calls = append(calls, call+who)
+		}
+	}
+	return calls
+}
+
+var halfLine = regexp.MustCompile(`^(\w+)\((\d+)\)$`)
+
+// sleepsIn waits until the last text is the first half of a call of these.
+func (s *server) sleepsIn(calls ...string) error {
+	ok := s.stderr.waitTail(patience, func(tail string) bool {
+		m := halfLine.FindStringSubmatch(tail)
+		return m != nil && slices.Contains(calls, m[1])
+	})
+	if !ok {
+		return &Failure{Want: fmt.Sprintf("an unfinished last line like: %s(8)", calls[0]), Got: fmt.Sprintf("%s\n%s", s.stderr.excerpt(), s.stderr.tail())}
+	}
+	return nil
+}
+
+func narrationHalves(s *server) error {
+	idle, busy := waitCalls, waitCalls
+	if !s.Concurrent {
+		idle, busy = []string{"accept"}, []string{"read"}
+	}
+	if err := s.sleepsIn(idle...); err != nil {
+		return err
+	}
+	first := s.stderr.tail()
+	all, err := s.dialMany(1)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, first+" = ") }); !ok {
+		return &Failure{Want: "the second half of " + first, Got: s.stderr.excerpt()}
+	}
+	if err := s.sleepsIn(busy...); err != nil {
+		return after(err, "a client that says nothing more")
+	}
+	all.close()
+	return after(s.sleepsIn(idle...), "the client leaves")
+}
+
+// narrationBetween has more bad clients than are printed in a second. Their
+// count comes while the server sleeps.
+func narrationBetween(s *server) error {
+	for range 8 {
+		if err := s.offend(); err != nil {
+			return err
+		}
+	}
+	if _, ok := s.stderr.wait(patience, moreLine.MatchString); !ok {
+		return &Failure{Sent: "8 clients that reset", Want: "… 3 more like ...", Got: s.stderr.excerpt()}
+	}
+	list := s.stderr.all()
+	i := slices.IndexFunc(list, moreLine.MatchString)
+	half, ended := strings.CutSuffix(list[i-1], "…")
+	if !ended || !halfLine.MatchString(half) {
+		return &Failure{Sent: "8 clients that reset", Want: "the half of a call, ended by …, before the count", Got: strings.Join(list[i-1:], "\n")}
+	}
+	if err := s.alive(); err != nil {
+		return err
+	}
+	whole := func(l string) bool { return strings.HasPrefix(l, half+" = ") && strings.Contains(l, "  after ") }
+	if !s.stderr.waitAll(patience, func(list []string) bool { return slices.ContainsFunc(list[i:], whole) }) {
+		return &Failure{Sent: "a client, after the count was printed", Want: half + " = ... as a whole, with the time that it slept", Got: s.stderr.excerpt()}
+	}
+	return nil
+}
+
+func narrationFolds(s *server) error {
+	all, err := s.dialMany(3)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	var counts int
+	if !s.stderr.waitAll(patience, func(list []string) bool {
+		counts = 0
+		for _, l := range list {
+			if folded(l) {
+				counts++
+			}
+		}
+		return counts >= 2 && folded(list[len(list)-1])
+	}) {
+		return &Failure{Want: "a count of the calls that returned EAGAIN, once a second", Got: s.stderr.excerpt()}
+	}
+	return s.shortLog(100)
+}
+
+func narrationBytes(s *server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, size := range []int{7, 10, 33, 65} {
+		payload := "\a\v\x01\ttab\r\n\x7f" + strings.Repeat("x", 60)
+		wire := append([]byte{0, 0, 0, byte(size)}, payload[:size-1]+"."...)
+		if _, err := c.Write(wire); err != nil {
+			return err
+		}
+		shown := `\x07\x0b\x01\ttab\r\n\x7f` + strings.Repeat("x", 60)
+		want := fmt.Sprintf(`= %d  "\x00\x00\x00\x%02x%s`, len(wire), size, shown[:12])
+		if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, "read(") && strings.Contains(l, want) }); !ok {
+			return &Failure{Sent: show(wire), Want: "with -v, a read " + want, Got: s.stderr.excerpt()}
+		}
+	}
+	return nil
+}
+
+func narrationJSON(s *server) error {
+	if err := s.offend(); err != nil { // a log line
+		return err
+	}
+	all, err := s.talkers()
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	if err := all.each((*client).finish); err != nil {
+		return err
+	}
+	j := s.journal()
+	for what, match := range map[string]func(*object) bool{
+		"a log line":                 func(o *object) bool { return o.Kind == "log" && isReset(o.Text) },
+		"an accept with the peer":    func(o *object) bool { return o.did("accept") && o.Words == all[0].LocalAddr().String() },
+		"a read with its bytes":      func(o *object) bool { return o.did("read") && len(o.Bytes) > 0 && len(o.Bytes) <= *o.Result },
+		"a write with its bytes":     func(o *object) bool { return o.did("write") && len(o.Bytes) > 0 },
+		"a close":                    func(o *object) bool { return o.did("close") },
+		"a read at the end of input": func(o *object) bool { return o.did("read") && *o.Result == 0 },
+	} {
+		if _, ok := j.wait(patience, match); !ok {
+			return errors.Join(j.err, &Failure{Want: "with -v=json, an object for " + what, Got: s.stderr.excerpt()})
+		}
+	}
+	if err := s.judge(j.read()); err != nil {
+		return err
+	}
+	return s.waitsInJSON(j)
+}
+
+// waitsInJSON wants a call that waits to tell what for, and what it got.
+func (s *server) waitsInJSON(j *journal) error {
+	if !s.Sleeps || !s.Concurrent {
+		return nil
+	}
+	list := j.read()
+	i := slices.IndexFunc(list, func(o object) bool { return o.did("accept") })
+	for i--; i >= 0 && !slices.Contains(waitCalls, list[i].Call); i-- {
+	}
+	accept := list[slices.IndexFunc(list, func(o object) bool { return o.did("accept") })]
+	if i < 0 || list[i].Kind != "call" || list[i].Ready == nil || !slices.Contains(list[i].Ready.Read, accept.Arg) || list[i].Slept == nil {
+		return &Failure{Want: fmt.Sprintf("before an accept, a call with ready: descriptor %d, and slept", accept.Arg), Got: s.stderr.excerpt()}
+	}
+	return nil
+}
+
+// judge looks at what every object must have.
+func (s *server) judge(list []object) error {
+	var last int64
+	var inside *object
+	for i := range list {
+		o := &list[i]
+		if o.Kind == "" || o.T < last {
+			return failf("object %d has no kind, or its time is before the last one's, %d: %+v", i, last, *o)
+		}
+		last = o.T
+		switch {
+		case o.Kind == "enter":
+			inside = o
+		case o.Kind == "gap":
+			inside = o.Inside
+		case o.Kind == "call" && (o.Slept != nil || slices.Contains(waitCalls, o.Call) && o.FD == 0):
+			if inside == nil || inside.Call != o.Call || inside.Arg != o.Arg {
+				return failf("%s(%d), which may sleep, has no enter before it; object %d", o.Call, o.Arg, i)
+			}
+			inside = nil
+		}
+		if o.Kind == "call" || o.Kind == "enter" {
+			if err := place(o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// place wants file and line to be in the rung. Where the sources are, as in go
+// test, the line must exist.
+func place(o *object) error {
+	if o.File == "" || path.IsAbs(o.File) || strings.HasPrefix(o.File, "..") || strings.Contains(o.File, "shared/") || o.Line < 1 {
+		return failf("%s(%d) has the place %s:%d, which is not in the rung", o.Call, o.Arg, o.File, o.Line)
+	}
+	if _, err := os.Stat("main.go"); err != nil {
+		return nil
+	}
+	source, err := os.ReadFile(o.File)
+	if err != nil || o.Line > strings.Count(string(source), "\n") {
+		return failf("%s(%d) has the place %s:%d, which does not exist (%v)", o.Call, o.Arg, o.File, o.Line, err)
+	}
+	return nil
+}
+
+// narrationState talks until objects were left out, and then compares what they
+// tell with what was sent.
+func narrationState(s *server) error {
+	n := 1
+	if s.Concurrent {
+		n = 6
+	}
+	all, err := s.dialMany(n)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	j := s.journal()
+	gap := func(list []object) bool {
+		return slices.ContainsFunc(list, func(o object) bool { return o.Kind == "gap" })
+	}
+	deadline := time.Now().Add(patience)
+	for !gap(j.read()) && time.Now().Before(deadline) && j.err == nil {
+		if err := all.each(func(c *client) error { return c.exchange(c.next(c.out.Load() + 20_000)) }); err != nil {
+			return err
+		}
+	}
+	if s.Concurrent { // one leaves, one comes
+		if err := all[0].finish(); err != nil {
+			return err
+		}
+		all[0].Close()
+		if all[0], err = s.dial(); err != nil {
+			return err
+		}
+		if err := all[0].ping(); err != nil {
+			return err
+		}
+	}
+	if !j.waitAll(patience, func(list []object) bool { return all.toldExactly(state(list)) }) {
+		return errors.Join(j.err, &Failure{Sent: all.sums(), Want: "objects that tell the same, and of no other client", Got: fmt.Sprintf("%+v", state(j.read()))})
+	}
+	if !gap(j.read()) {
+		return failf("nothing was left out although %s", all.sums())
+	}
+	return s.judge(j.read())
+}
+
+// toldExactly compares a state with what the clients sent and received.
+func (list clients) toldExactly(open map[int]descriptor) bool {
+	peers := 0
+	for _, d := range open {
+		if d.Peer != "" {
+			peers++
+		}
+	}
+	for _, c := range list {
+		d, ok := ofPeer(open, c)
+		if !ok || d.Read != c.out.Load() || d.Written != c.in.Load() {
+			return false
+		}
+	}
+	return peers == len(list)
+}
+
+func (list clients) sums() string {
+	var b strings.Builder
+	for _, c := range list {
+		fmt.Fprintf(&b, "%v sent %d bytes and got %d; ", c.LocalAddr(), c.out.Load(), c.in.Load())
+	}
+	return b.String()
+}
