@@ -19,7 +19,7 @@ var fairChecks = []Check{
 	{Name: "turns-are-fair", Alone: true, Chapter: chapter2, when: concurrent, run: on(turnsAreFair, "-v=json"),
 		Promise: "a client that has sent megabytes at once is not served to its end before the others",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
-	{Name: "floods-are-fair", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(floodsAreFair),
+	{Name: "floods-are-fair", Alone: true, Chapter: chapter5, when: framed, run: on(floodsAreFair),
 		Promise: "a client next to 20 that flood with frames of 1 MiB gets its reply after a little of each",
 		Cause:   "too much is read of each client in one turn: a turn is as long as all reads and writes in it together"},
 }
