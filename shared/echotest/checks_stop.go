@@ -89,7 +89,14 @@ func secondSignal(t *Target) error {
 			return err
 		}
 		defer s.kill()
-		err = s.stuckStop(pair[0])
+		stuck, err := s.dial()
+		if err != nil {
+			return err
+		}
+		defer stuck.Close()
+		if err = overfill(stuck); err == nil {
+			err = s.beginStop(pair[0])
+		}
 		if err == nil {
 			err = s.endsBy(pair[1])
 		}
@@ -100,15 +107,8 @@ func secondSignal(t *Target) error {
 	return nil
 }
 
-// stuckStop begins a stop that a client holds up.
-func (s *server) stuckStop(sig unix.Signal) error {
-	stuck, err := s.dial()
-	if err != nil {
-		return err
-	}
-	if err := overfill(stuck); err != nil {
-		return err
-	}
+// beginStop sends a signal and waits until the server has noticed it.
+func (s *server) beginStop(sig unix.Signal) error {
 	idle, err := s.dialMany(1)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (s *server) stuckStop(sig unix.Signal) error {
 	if err := s.signal(sig); err != nil {
 		return err
 	}
-	return idle[0].recvEOF() // the stop has begun
+	return idle[0].recvEOF()
 }
 
 // endsBy sends a second signal, 10 ms or more after the first, and wants it to
