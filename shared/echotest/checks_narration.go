@@ -403,7 +403,7 @@ func narrationState(s *server) error {
 	}
 	deadline := time.Now().Add(patience)
 	for !gap(j.read()) && time.Now().Before(deadline) && j.err == nil {
-		if err := all.each(func(c *client) error { return c.exchange(c.next(c.out.Load() + 20_000)) }); err != nil {
+		if err := all.each(talk); err != nil {
 			return err
 		}
 	}
@@ -422,10 +422,24 @@ func narrationState(s *server) error {
 	if !j.waitAll(patience, func(list []object) bool { return all.toldExactly(state(list)) }) {
 		return errors.Join(j.err, &Failure{Sent: all.sums(), Want: "objects that tell the same, and of no other client", Got: fmt.Sprintf("%+v", state(j.read()))})
 	}
-	if !gap(j.read()) {
-		return failf("nothing was left out although %s", all.sums())
+	list := j.read()
+	if seconds := list[len(list)-1].T/1e6 + 2; int64(len(list)) > seconds*2100 {
+		return &Failure{Want: "at most 2000 objects in a second", Got: fmt.Sprintf("%d in %d s", len(list), seconds)}
 	}
-	return s.judge(j.read())
+	if !gap(list) {
+		return skipf("this machine does not make enough calls in a second for any to be left out")
+	}
+	return s.judge(list)
+}
+
+// talk sends small messages: each makes calls of its own.
+func talk(c *client) error {
+	for range 50 {
+		if err := c.ping(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // toldExactly compares a state with what the clients sent and received.

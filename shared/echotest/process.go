@@ -194,12 +194,12 @@ type lines struct {
 
 func newLines() *lines { return &lines{grown: make(chan struct{})} }
 
-// Write takes what the process printed. It keeps at most 4 MiB: a server that
+// Write takes what the process printed. It keeps at most 16 MiB: a server that
 // floods its log must not take the suite's memory.
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.size < 4<<20 {
+	if l.size < 16<<20 {
 		l.size += len(p)
 		l.part = append(l.part, p...)
 		for {
