@@ -286,9 +286,7 @@ func (n *narrator) again() {
 // print prints an object, and reports whether that worked.
 func (n *narrator) print(o *object, patience time.Duration) bool {
 	n.half = nil
-	if o.Time == 0 {
-		o.Time = n.record.now()
-	}
+	o.Time = n.record.now()
 	text, _ := json.Marshal(o) // no field can fail
 	return n.out.begin(string(text)+"\n", patience)
 }
