@@ -20,6 +20,12 @@ func interrupter() func() {
 	return func() { unix.Tgkill(unix.Getpid(), thread, unix.SIGUSR1) }
 }
 
+func TestNamesOfTheSystemCalls(t *testing.T) {
+	if names := [3]string{newCall, setCall, waitCall}; names != [3]string{"epoll_create1", "epoll_ctl", "epoll_wait"} {
+		t.Errorf("the calls are named %q", names)
+	}
+}
+
 func TestAFileCannotBeAdded(t *testing.T) {
 	l := bareLoop(t)
 	file, err := os.Create(t.TempDir() + "/file")

@@ -200,3 +200,15 @@ func TestSleepsUntilTheNextTimer(t *testing.T) {
 		t.Errorf("%d turns without a timer", l.turn)
 	}
 }
+
+// A server makes one wait for each turn, so it must leave nothing to collect.
+func TestAWaitAllocatesNothing(t *testing.T) {
+	l := bareLoop(t)
+	l.After(time.Hour, nil)
+	ours, theirs := pair(t)
+	add(t, l, ours, nothing)
+	send(t, theirs, "x")
+	if n := testing.AllocsPerRun(100, func() { l.wait() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

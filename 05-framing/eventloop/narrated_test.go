@@ -26,22 +26,36 @@ func narratedProgram() {
 	if err != nil {
 		panic(err)
 	}
+	calls := 0
 	l.Add(fds[0], func() error {
-		l.Remove(fds[0])
-		l.After(20*time.Millisecond, l.Stop)
+		switch calls++; calls {
+		case 1:
+			l.Want(fds[0], false, true)
+		case 2:
+			l.Want(fds[0], true, true)
+			l.Want(fds[0], true, true) // no change, no call
+			l.Want(99999, true, true)
+		case 3:
+			l.Remove(fds[0])
+			l.After(20*time.Millisecond, l.Stop)
+		}
 		return nil
 	})
 	unix.Write(fds[1], []byte("x"))
-	l.Want(fds[0], true, true)
-	l.Want(fds[0], true, true) // no change, no call
-	l.Want(99999, true, true)
 	l.Run()
+	numbers := []int{l.poller.fd, l.wakeUp[0], fds[0]}
+	unix.Close(l.poller.fd)
+	l.awake()
+	if l.Run() == nil {
+		panic("Run without a poller is no error")
+	}
 	narrate.Close()
-	json.NewEncoder(os.Stdout).Encode([]int{l.poller.fd, l.wakeUp[0], fds[0]})
+	json.NewEncoder(os.Stdout).Encode(numbers)
 }
 
 type narrated struct {
 	Kind, Call, File string
+	Errno            string
 	Arg, FD, Line    int
 	Result           *int
 	Want, Ready      *narrate.Set
@@ -75,41 +89,54 @@ func narration(t *testing.T) (objects []narrated, poller, pipe, ours int) {
 
 func TestNarration(t *testing.T) {
 	objects, poller, pipe, ours := narration(t)
-	for i, o := range objects {
-		if o.Call == waitCall && o.FD == 0 && o.Kind == "enter" {
-			next := objects[min(i+1, len(objects)-1)]
-			if next.Kind != "call" || next.Call != waitCall || next.Slept == nil {
-				t.Errorf("after a wait began: %+v, want that it returned", next)
-			}
+	for i, o := range objects[:len(objects)-1] {
+		next := objects[i+1]
+		if (o.Kind == "enter") != (next.Kind == "call" && next.Slept != nil) || o.Kind == "enter" && o.Call != waitCall {
+			t.Errorf("%+v\nand then %+v: a wait begins, and then it returns", o, next)
 		}
 	}
 	objects = slices.DeleteFunc(objects, func(o narrated) bool { return o.Kind == "enter" })
-	if len(objects) < 6 {
-		t.Fatalf("%d calls, want at least 6", len(objects))
-	}
-	for i, want := range []narrated{
-		{Call: setCall, FD: pipe, Want: &narrate.Set{Read: []int{pipe}}},
-		{Call: setCall, FD: ours, Want: &narrate.Set{Read: []int{ours}}},
-		{Call: setCall, FD: ours, Want: &narrate.Set{Read: []int{ours}, Write: []int{ours}}},
+	fd, none := []int{ours}, []int(nil)
+	for i, want := range []struct {
+		call        string
+		fd          int
+		read, write []int // wanted or ready
+	}{
+		{setCall, pipe, []int{pipe}, none},
+		{setCall, ours, fd, none},
+		{waitCall, 0, fd, none},
+		{setCall, ours, none, fd},
+		{waitCall, 0, none, fd},
+		{setCall, ours, fd, fd},
+		{waitCall, 0, fd, fd},
+		{"close", 0, nil, nil},
+		{waitCall, 0, none, none},
+		{waitCall, 0, none, none},
 	} {
+		if i >= len(objects) {
+			t.Fatalf("%d calls", len(objects))
+		}
 		o := objects[i]
-		if o.Call != want.Call || o.Arg != poller || o.FD != want.FD || o.Want == nil ||
-			!slices.Equal(o.Want.Read, want.Want.Read) || !slices.Equal(o.Want.Write, want.Want.Write) {
-			t.Errorf("call %d: %+v, want %+v", i, o, want)
+		set := o.Want
+		if want.fd == 0 {
+			set = o.Ready
+		}
+		if want.call == "close" {
+			if o.Arg != ours || o.Result == nil || *o.Result != 0 || o.File != "narrated_test.go" {
+				t.Errorf("%+v, want that descriptor %d is closed by this file", o, ours)
+			}
+			continue
+		}
+		if o.Call != want.call || o.Arg != poller || o.FD != want.fd || o.File != "loop.go" || set == nil ||
+			!slices.Equal(set.Read, want.read) || !slices.Equal(set.Write, want.write) {
+			t.Errorf("call %d: %+v with %+v, want %+v", i, o, set, want)
 		}
 	}
-	first, closed := objects[3], objects[4]
-	if first.Call != waitCall || first.Arg != poller || first.Ready == nil || first.Timeout != nil ||
-		!slices.Equal(first.Ready.Read, []int{ours}) || !slices.Equal(first.Ready.Write, []int{ours}) {
-		t.Errorf("the first wait: %+v, want without a limit, and %d ready for both", first, ours)
+	if first, last := objects[2], objects[8]; first.Timeout != nil || last.Timeout == nil ||
+		*last.Timeout <= 0 || *last.Timeout > 20e3 {
+		t.Errorf("limits of the waits: %v and %v, want none and that of the timer", first.Timeout, last.Timeout)
 	}
-	if closed.Call != "close" || closed.Arg != ours || closed.Result == nil || *closed.Result != 0 ||
-		closed.File != "narrated_test.go" {
-		t.Errorf("%+v, want that descriptor %d is closed here", closed, ours)
-	}
-	second := objects[5]
-	if second.Call != waitCall || second.Timeout == nil ||
-		*second.Timeout <= 0 || *second.Timeout > 20e3 || second.File != "loop.go" {
-		t.Errorf("the second wait: %+v, want with the timer's limit", second)
+	if errno := objects[9].Errno; errno != "EBADF" {
+		t.Errorf("the wait without a poller: %q, want EBADF", errno)
 	}
 }
