@@ -41,16 +41,16 @@ func Cut(stream []byte, limit int) (payload, rest []byte, err error) {
 	if len(stream) < HeaderSize {
 		return nil, stream, nil
 	}
-	// Compared as unsigned, and before anything is added to it: a hostile length
-	// can neither become negative nor overflow.
-	length := binary.BigEndian.Uint32(stream)
-	if uint64(length) > uint64(limit) {
-		return nil, stream, &TooLongError{int64(length), int64(limit)}
+	// In 64 bits, and with nothing added to it, a hostile length can neither become
+	// negative nor overflow.
+	length := int64(binary.BigEndian.Uint32(stream))
+	if length > int64(limit) {
+		return nil, stream, &TooLongError{length, int64(limit)}
 	}
-	end := HeaderSize + int(length)
-	if len(stream) < end {
+	if int64(len(stream)-HeaderSize) < length {
 		return nil, stream, nil
 	}
+	end := HeaderSize + int(length)
 	return stream[HeaderSize:end:end], stream[end:], nil
 }
 
@@ -100,7 +100,7 @@ func (c Codec) Complete(part, more []byte) (_, rest []byte) {
 			break
 		}
 		if size := len(part) + n; size > cap(part) {
-			grown := append(memory.Get(min(2*size, len(part)+missing)), part...)
+			grown := append(memory.Get(size+min(size, missing-n)), part...)
 			memory.Put(part)
 			part = grown
 		}
@@ -115,6 +115,6 @@ func (c Codec) missing(stream []byte) int {
 	if len(stream) < HeaderSize {
 		return HeaderSize - len(stream)
 	}
-	length := min(uint64(binary.BigEndian.Uint32(stream)), uint64(c.Max))
-	return max(0, HeaderSize+int(length)-len(stream))
+	length := min(int64(binary.BigEndian.Uint32(stream)), int64(c.Max))
+	return max(0, HeaderSize-len(stream)+int(length)) // in this order, for an int of 32 bits
 }
