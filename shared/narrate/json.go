@@ -250,7 +250,8 @@ func (n *narrator) armGap() {
 }
 
 // fill prints what a reader has to know who has missed some objects, and
-// reports whether that worked.
+// reports whether that worked. If it did not, it is not tried again in this
+// second: it takes time for each descriptor.
 func (n *narrator) fill() bool {
 	r := &n.record
 	list := make([]descriptor, 0, len(r.descriptors))
@@ -259,6 +260,7 @@ func (n *narrator) fill() bool {
 	}
 	slices.SortFunc(list, func(a, b descriptor) int { return cmp.Compare(a.FD, b.FD) })
 	if !n.print(&object{Kind: "gap", Count: r.gap, Descriptors: &list, Inside: r.inside}, 0) {
+		r.printed = maxObjects
 		return false
 	}
 	r.gap = 0

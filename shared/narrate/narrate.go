@@ -115,6 +115,7 @@ func (m *mode) Set(s string) error {
 	story.mu.Lock()
 	defer story.mu.Unlock()
 	On, m.value = on || s == "json", s
+	story.out.announce = nil
 	if story.json = s == "json"; story.json {
 		story.record = newRecord(m.folder)
 		story.out.announce = story.announce
@@ -129,7 +130,8 @@ func Done(c Call) {
 	}
 	story.mu.Lock()
 	defer story.mu.Unlock()
-	story.settle(&c)
+	call := c // if c itself went to the heap, it would go there when the narration is off, too
+	story.settle(&call)
 }
 
 // Registration narrates a call that changed what a poller watches fd for.
@@ -217,7 +219,7 @@ func (c *Call) tail() string {
 		text += "  " + words
 	}
 	if slept := time.Since(c.began); !c.began.IsZero() && slept >= 10*time.Millisecond {
-		text += fmt.Sprintf("  after %.4g s", slept.Round(10*time.Millisecond).Seconds())
+		text += fmt.Sprintf("  after %.9g s", slept.Round(10*time.Millisecond).Seconds())
 	}
 	return text + "\n"
 }
@@ -305,8 +307,12 @@ type call struct {
 	arg  int
 }
 
-// fold counts c, unless it is among the first since a call that did something.
+// fold counts c, unless it is among the first since a call that did something,
+// or has been entered: that it began has been told already.
 func (f *folds) fold(c *Call) (folded bool) {
+	if !c.began.IsZero() {
+		return false
+	}
 	this := call{c.Name, c.Arg}
 	for _, shown := range f.shown {
 		if shown == this {

@@ -26,7 +26,8 @@ type output struct {
 // POSIX promises _POSIX_PIPE_BUF, which is 512; Linux has 4,096.
 const chunk = 512
 
-// tearing is how long the rest of a line may wait behind its first chunk.
+// tearing is how long the rest of a line may wait behind its first chunk, which
+// is there for everybody to see: for a reader who is busy, but not for ever.
 const tearing = 20 * time.Millisecond
 
 // begin writes s, which begins a line, and before it what has to be said about
@@ -41,20 +42,25 @@ func (o *output) begin(s string, patience time.Duration) bool {
 		before += o.notice()
 	}
 	whole := len(s) > 0 && s[len(s)-1] == '\n'
-	if !o.write(before+s, patience) {
-		if whole {
-			o.dropped++
-		}
-		return false
+	n := o.write(before+s, patience)
+	if n >= len(before) {
+		o.dropped = 0 // that has been said, whatever becomes of s
 	}
-	o.dropped, o.open = 0, !whole
-	return true
+	if n == len(before+s) {
+		o.open = len(s) > 0 && !whole
+		return true
+	}
+	if whole {
+		o.dropped++
+	}
+	o.open = o.open || n > 0
+	return false
 }
 
 // finish writes the second half of the line that is open. If that does not
 // work, the line stays open.
 func (o *output) finish(s string) bool {
-	if !o.open || o.dropped > 0 || !o.write(s, 0) {
+	if !o.open || o.dropped > 0 || o.write(s, 0) < len(s) {
 		return false
 	}
 	o.open = false
@@ -72,22 +78,24 @@ func (o *output) notice() string {
 	return fmt.Sprintf("… %s %s dropped: nobody was reading\n", thousands(o.dropped), lines)
 }
 
-// write writes s in pieces that do not make it wait. If the first piece is not
-// taken within patience, nothing is written. If a later one is not, the line
-// stays open.
-func (o *output) write(s string, patience time.Duration) bool {
-	for begun := false; len(s) > 0; begun, patience = true, tearing {
+// write writes s in pieces that do not make it wait, and returns how many bytes
+// were taken: none, if the first piece is not taken within patience, or not all,
+// if the others are not within tearing.
+func (o *output) write(s string, patience time.Duration) (written int) {
+	for end := time.Now().Add(patience); written < len(s); {
 		n := 0
-		if o.ready(patience) {
-			n, _ = unix.Write(o.fd, []byte(s[:min(len(s), chunk)]))
+		if o.ready(time.Until(end)) {
+			n, _ = unix.Write(o.fd, []byte(s[written:min(len(s), written+chunk)]))
 		}
 		if n <= 0 {
-			o.open = o.open || begun
-			return false
+			break
 		}
-		s = s[n:]
+		if written == 0 {
+			end = time.Now().Add(tearing)
+		}
+		written += n
 	}
-	return true
+	return written
 }
 
 // ready waits until the descriptor takes bytes, for patience at most. A system

@@ -1,6 +1,10 @@
 package narrate
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
 
 // own returns a descriptor for writing to what fd is open on.
 //
@@ -11,7 +15,7 @@ func own(fd int) int {
 	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
 		return fd // not a terminal
 	}
-	again, err := unix.Open("/proc/self/fd/2", unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	again, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fd
 	}
