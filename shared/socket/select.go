@@ -33,7 +33,7 @@ func Select(nfds int, readable, writable *unix.FdSet, timeout *unix.Timeval) (in
 func members(nfds int, readable, writable *unix.FdSet) *narrate.Set {
 	set := &narrate.Set{}
 	for fd := range min(nfds, unix.FD_SETSIZE) {
-		set.Add(fd, readable.IsSet(fd), writable.IsSet(fd))
+		set.Add(fd, readable != nil && readable.IsSet(fd), writable != nil && writable.IsSet(fd))
 	}
 	return set
 }
