@@ -1,6 +1,7 @@
 package narrate
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -429,55 +430,56 @@ func randomCall(random *rand.Rand) object {
 
 // Whatever is left out and whenever it is read, the state is exact in the end.
 func TestStateIsExactAfterAGap(t *testing.T) {
-	for _, reads := range []int{0, 500, 3000} { // calls between them
+	for _, interval := range []int{0, 500, 3000} { // calls; 0: there is always room
 		synctest.Test(t, func(t *testing.T) {
-			p := openPipe(t)
-			var l *listener
-			random := rand.New(rand.NewPCG(3, uint64(reads)))
-			told, truth := state{}, state{}
-			if l = listen(t, "json"); reads > 0 {
-				l.out.fd = p.write
+			l := listen(t, "json")
+			read := l.told
+			if interval > 0 {
+				p := openPipe(t)
+				l.out.fd, read = p.write, p.read
 			}
-			read := func() (gaps int) {
-				text := l.told()
-				if reads > 0 {
-					text = p.read()
-				}
-				for _, o := range objects(t, text) {
-					told = told.apply(o)
-					if o.Kind == "gap" {
-						gaps++
-					}
-				}
-				return gaps
-			}
-			gaps := 0
-			for i := range 12000 {
-				o := randomCall(random)
-				if o.Call == "kevent" {
-					if _, open := truth[o.FD]; !open {
-						continue // there is nothing to register
-					}
-					Done(Call{Name: o.Call, Arg: 4, FD: o.FD, Want: o.Want})
-				}
-				truth = truth.apply(o)
-				if reads > 0 && i%reads == 0 || reads == 0 && i%4000 == 0 {
-					gaps += read()
-					pass(time.Duration(random.IntN(1500)) * time.Millisecond)
-				}
-			}
-			gaps += read()
-			pass(2 * time.Second)
-			gaps += read()
-			Close()
-			gaps += read()
-			if gaps == 0 {
-				t.Error("nothing was left out")
-			}
-			if told.String() != truth.String() {
-				t.Errorf("told:\n%vtrue:\n%v", told, truth)
-			}
+			compareStates(t, cmp.Or(interval, 4000), read)
 		})
+	}
+}
+
+// compareStates narrates many calls and reads them now and then.
+func compareStates(t *testing.T, interval int, read func() string) {
+	random := rand.New(rand.NewPCG(3, uint64(interval)))
+	told, truth := state{}, state{}
+	gaps := 0
+	listen := func() {
+		for _, o := range objects(t, read()) {
+			told = told.apply(o)
+			if o.Kind == "gap" {
+				gaps++
+			}
+		}
+	}
+	for i := range 12000 {
+		o := randomCall(random)
+		if o.Call == "kevent" {
+			if _, open := truth[o.FD]; !open {
+				continue // there is nothing to register
+			}
+			Done(Call{Name: o.Call, Arg: 4, FD: o.FD, Want: o.Want})
+		}
+		truth = truth.apply(o)
+		if i%interval == 0 {
+			listen()
+			pass(time.Duration(random.IntN(1500)) * time.Millisecond)
+		}
+	}
+	listen()
+	pass(2 * time.Second)
+	listen()
+	Close()
+	listen()
+	if gaps == 0 {
+		t.Error("nothing was left out")
+	}
+	if told.String() != truth.String() {
+		t.Errorf("told:\n%vtrue:\n%v", told, truth)
 	}
 }
 

@@ -49,18 +49,9 @@ func narrated() {
 	fmt.Println(l, ours, Addr(theirs))
 }
 
-func TestNarration(t *testing.T) {
-	command := program("narrated")
-	var narrative bytes.Buffer
-	command.Stderr = &narrative
-	out, err := command.Output()
-	var l, ours int
-	var peer string
-	if _, scanned := fmt.Sscan(string(out), &l, &ours, &peer); err != nil || scanned != nil {
-		t.Fatalf("%v, %v\n%s%s", err, scanned, out, &narrative)
-	}
-	names := strings.NewReplacer("$L", fmt.Sprint(l), "$O", fmt.Sprint(ours), "$N", fmt.Sprint(ours+1), "$P", peer)
-	want := strings.Split(names.Replace(`bind $L 0
+// narrative is what is said of them. $L is the listener, $O our end of the
+// connection, $N that and one more, $P the other end's address.
+const narrative = `bind $L 0
 listen $L 0
 enter accept $L
 accept $L $O $P
@@ -87,8 +78,21 @@ write $O EPIPE broken pipe
 close $O 0
 close $O EBADF bad file descriptor
 enter select $N want {[$O] []}
-select $N EBADF bad file descriptor want {[$O] []} ready {[] []}`), "\n")
-	got := shapes(t, &narrative)
+select $N EBADF bad file descriptor want {[$O] []} ready {[] []}`
+
+func TestNarration(t *testing.T) {
+	command := program("narrated")
+	var said bytes.Buffer
+	command.Stderr = &said
+	out, err := command.Output()
+	var l, ours int
+	var peer string
+	if _, scanned := fmt.Sscan(string(out), &l, &ours, &peer); err != nil || scanned != nil {
+		t.Fatalf("%v, %v\n%s%s", err, scanned, out, &said)
+	}
+	names := strings.NewReplacer("$L", fmt.Sprint(l), "$O", fmt.Sprint(ours), "$N", fmt.Sprint(ours+1), "$P", peer)
+	want := strings.Split(names.Replace(narrative), "\n")
+	got := shapes(t, &said)
 	if len(got) == 0 || !strings.HasSuffix(got[0], "TCP, 127.0.0.1") {
 		t.Fatalf("the narration begins with %q", got)
 	}
