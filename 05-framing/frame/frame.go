@@ -77,7 +77,7 @@ func (c Codec) Answer(replies, stream []byte, room int) (_, rest []byte, err err
 			return replies, stream, err
 		}
 		header := len(replies)
-		replies = c.Handle(append(replies, 0, 0, 0, 0), payload)
+		replies = c.Handle(binary.BigEndian.AppendUint32(replies, 0), payload) // 0 for now
 		length := len(replies) - header - HeaderSize
 		if length > c.Max {
 			err = fmt.Errorf("reply: %w", &TooLongError{int64(length), int64(c.Max)})
@@ -93,7 +93,7 @@ func (c Codec) Answer(replies, stream []byte, room int) (_, rest []byte, err err
 // frame is whole, and returns both. Part grows with what has arrived, not with
 // what the header claims: it doubles, but not past the end of the frame.
 func (c Codec) Complete(part, more []byte) (_, rest []byte) {
-	for len(part) > 0 && len(more) > 0 {
+	for len(part) > 0 {
 		missing := c.missing(part)
 		n := min(missing, len(more))
 		if n == 0 {

@@ -271,7 +271,7 @@ func TestAcceptOfAConnectionThatWasReset(t *testing.T) {
 		if peer == Addr(second) {
 			return
 		}
-		if err == nil && peer != addrPort(to) {
+		if peer.IsValid() && peer != addrPort(to) { // some systems no longer know where it came from
 			t.Errorf("a connection from %v", peer)
 		}
 	}
