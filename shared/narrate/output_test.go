@@ -171,11 +171,15 @@ func TestATornLine(t *testing.T) {
 	p.fill()
 	p.makeRoom(o)
 	long := strings.Repeat("x", 1<<20) + "\n"
+	start := time.Now()
 	within(t, 10*time.Second, func() {
 		if o.begin(long, 0) {
 			t.Error("a line of 1 MiB has got into the pipe")
 		}
 	})
+	if waited := time.Since(start); waited < tearing*3/4 {
+		t.Errorf("the rest has waited %v for a reader who is busy", waited)
+	}
 	if torn := p.read(); torn == "" || strings.Trim(torn, "x") != "" {
 		t.Errorf("the beginning of the line: %.50q", torn)
 	}
