@@ -308,6 +308,22 @@ func TestObjectsInASecond(t *testing.T) {
 	})
 }
 
+func TestAGapIsFilledWhenTheSecondIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := listen(t, "json")
+		Done(Call{Name: "close", Arg: 7})
+		pass(400 * time.Millisecond)
+		for range maxObjects {
+			Done(Call{Name: "close", Arg: 7})
+		}
+		l.told()
+		pass(600*time.Millisecond - 1)
+		l.expectJSON()
+		pass(1)
+		l.expectJSON(`{"t":1000000,"kind":"gap","count":1,"descriptors":[]}`)
+	})
+}
+
 // left returns how many objects the next gap will stand for.
 func (l *listener) left() int {
 	l.mu.Lock()
