@@ -79,12 +79,14 @@ func TestATerminalIsOpenedOnceMore(t *testing.T) {
 }
 
 func TestInstall(t *testing.T) {
-	_, terminal := openTerminal(t)
+	screen, terminal := openTerminal(t)
 	l := narrateInto(t, terminal, "false")
 	Install()
 	if l.out.fd == terminal {
 		t.Error("the log still uses the terminal as everybody does")
 	}
+	logLine("a line")
+	look(t, screen, "a line\n")
 	unix.Close(l.out.fd)
 }
 
