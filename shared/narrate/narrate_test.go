@@ -91,6 +91,8 @@ func TestShapes(t *testing.T) {
 	eagain("write", 7)
 	eagain("accept", 3)
 	Done(Call{Name: "read", Arg: 8, Result: -1, Err: unix.ECONNRESET, Words: "not shown"})
+	Done(Call{Name: "accept", Arg: 3, Result: -1, Err: unix.EMFILE})
+	Done(Call{Name: "write", Arg: 8, Result: -1, Err: unix.EPIPE})
 	Done(Call{Name: "close", Arg: 8})
 	Done(Call{Name: "select", Arg: 8, Err: unix.EINTR})
 	Done(Call{Name: "listen", Arg: 8, Err: errors.New("not from the kernel")})
@@ -102,6 +104,8 @@ read(7) = EAGAIN  nothing there yet
 write(7) = EAGAIN  no room for more yet
 accept(3) = EAGAIN  nobody is waiting
 read(8) = ECONNRESET  connection reset by peer
+accept(3) = EMFILE  too many open files
+write(8) = EPIPE  broken pipe
 close(8) = 0
 select(8) = EINTR  a signal came first
 listen(8) = error  not from the kernel
