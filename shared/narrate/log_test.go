@@ -74,13 +74,13 @@ func TestASecondBeginsWithItsFirstLine(t *testing.T) {
 		pass(100 * time.Millisecond)
 		logLine("line 8") // the count of the second before comes first
 		l.expect("… and 2 more like \"line 7\"\nline 8\n")
-		for i := range 10 {
+		for i := range 6 {
 			logLine("other %d", i)
 		}
 		pass(899 * time.Millisecond) // when the timer of lines 6 and 7 has come
 		l.expect("other 0\nother 1\nother 2\nother 3\nother 4\n")
 		pass(1001 * time.Millisecond) // of which there is one more, for these
-		l.expect("… and 5 more like \"other 9\"\n")
+		l.expect("… and 1 more like \"other 5\"\n")
 		logLine("line 9")
 		l.expect("line 9\n")
 	})
@@ -158,6 +158,17 @@ func TestCloseSaysWhatIsOwed(t *testing.T) {
 		"… 2 more calls returned EAGAIN\naccept(3)")
 	Close()
 	l.expect("…\n… and 2 more like \"line 6\"\n")
+}
+
+func TestCloseSaysNothingIfNothingIsOwed(t *testing.T) {
+	for _, value := range []string{"false", "true", "json"} {
+		l := listen(t, value)
+		Done(Call{Name: "close", Arg: 7})
+		logLine("a line")
+		l.told()
+		Close()
+		l.expect("")
+	}
 }
 
 // The last line on the screen is a line, even if nothing is owed.
