@@ -108,6 +108,33 @@ func TestAQuietLogSetsNoTimer(t *testing.T) {
 	})
 }
 
+// When a count is printed, the seconds of other kinds may not be over yet.
+func TestTheTimerIsSetAgainForWhatIsOwed(t *testing.T) {
+	for _, lines := range []int{burst, burst + 1} {
+		synctest.Test(t, func(t *testing.T) {
+			l := listen(t, "false")
+			for i := range burst + 1 {
+				logLine("first %d", i)
+			}
+			pass(500 * time.Millisecond)
+			for i := range lines {
+				logLine("second %d", i)
+			}
+			l.told()
+			pass(500 * time.Millisecond)
+			l.expect("… and 1 more like \"first 5\"\n")
+			owed := lines > burst
+			if timer, _ := l.pending(); timer != owed {
+				t.Errorf("a timer is set: %v, a count is owed: %v", timer, owed)
+			}
+			pass(time.Second)
+			if owed {
+				l.expect("… and 1 more like \"second 5\"\n")
+			}
+		})
+	}
+}
+
 func TestCountsAddUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := listen(t, "false")
