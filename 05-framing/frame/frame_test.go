@@ -171,12 +171,12 @@ func TestComplete(t *testing.T) {
 }
 
 // most is how much memory a part may take: twice what has arrived, but no more
-// than the frame needs; and less than twice as much if somebody has left a buffer
-// behind, see memory.Get.
+// than the frame needs; and a little more if somebody has left a buffer behind, see
+// memory.Get.
 func most(arrived int, frame int64) int {
 	n := int(min(2*int64(arrived), frame))
 	if n >= 4<<10 {
-		n = 2*n - 1
+		n += 16 << 10
 	}
 	return n
 }

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -16,7 +17,8 @@ func empty(t *testing.T) {
 	clean := func() {
 		mu.Lock()
 		defer mu.Unlock()
-		kept, size = nil, 0
+		kept, size, lost = nil, 0, 0
+		timer.Reset(math.MaxInt64)
 	}
 	clean()
 	t.Cleanup(clean)
@@ -36,9 +38,8 @@ func TestGetTakesABufferThatFits(t *testing.T) {
 		{4096, 4096, true},
 		{4095, 4095, false}, // too small to keep
 		{8192, 4095, false}, // too small to look for
-		{8192, 4096, false}, // twice as large
-		{8191, 4096, true},
-		{8192, 4097, true},
+		{20480, 4096, true},
+		{20481, 4096, false}, // more than 16 KiB too large
 		{8192, 8192, true},
 		{8192, 8193, false},
 		{1 << 20, 1 << 20, true},
@@ -57,6 +58,25 @@ func TestGetTakesABufferThatFits(t *testing.T) {
 		}
 		if test.fits && cap(Get(test.wanted)) != test.wanted {
 			t.Errorf("the buffer of %d bytes was given away twice", test.left)
+		}
+	}
+}
+
+func TestKeep(t *testing.T) {
+	empty(t)
+	if Keep(nil) != nil || Keep([]byte{}) != nil {
+		t.Error("nothing was copied")
+	}
+	for _, n := range []int{1, 100, 10000} {
+		p := bytes.Repeat([]byte{'x'}, n)
+		left := buffer(n)
+		Put(left)
+		got := Keep(p)
+		if !bytes.Equal(got, p) || same(got, p) {
+			t.Errorf("Keep of %d bytes is no copy", n)
+		}
+		if n >= small && !same(got, left) {
+			t.Error("Keep has not used what was there")
 		}
 	}
 }
@@ -103,6 +123,7 @@ func TestPutKeepsSoMuchAndNoMore(t *testing.T) {
 // The account is right after any number of steps.
 func TestTheAccount(t *testing.T) {
 	empty(t)
+	lost = -1 << 30 // no collections here, which would disturb other tests
 	random := rand.New(rand.NewPCG(1, 1))
 	var mine [][]byte
 	for range 10000 {
@@ -178,10 +199,10 @@ func TestMemoryGoesBackAfterTheLastLargeBuffer(t *testing.T) {
 		Put(buffer(64<<10 - 1))
 		after(time.Hour, 0)
 		Put(buffer(64 << 10))
-		after(5*time.Second-1, 0)
-		Put(buffer(10 << 20)) // 5 s from here on, also if it is not kept
+		after(2*time.Second-1, 0)
+		Put(buffer(10 << 20)) // 2 s from here on, also if it is not kept
 		Put(buffer(5000))     // too small to count
-		after(5*time.Second-1, 0)
+		after(2*time.Second-1, 0)
 		after(1, 1)
 		mu.Lock()
 		if kept != nil || size != 0 {
@@ -190,8 +211,31 @@ func TestMemoryGoesBackAfterTheLastLargeBuffer(t *testing.T) {
 		mu.Unlock()
 		after(24*time.Hour, 1) // once
 		Put(buffer(1 << 20))
-		after(5*time.Second, 2)
+		after(2*time.Second, 2)
 	})
+}
+
+// What is not kept is garbage, and much of it is collected at once.
+func TestGarbageIsCollected(t *testing.T) {
+	empty(t)
+	began := collections()
+	for range 3 {
+		Put(buffer(most + 1)) // 12 MiB and 3 bytes
+	}
+	Put(buffer(most)) // this one is kept
+	Put(buffer(4<<20 - 4))
+	if n := collections() - began; n != 0 || lost != 16<<20-1 {
+		t.Fatalf("%d collections, %d bytes of garbage; want none, and 16 MiB but for a byte", n, lost)
+	}
+	Put(buffer(small))
+	if lost != 0 {
+		t.Errorf("%d bytes of garbage after the collection", lost)
+	}
+	for deadline := time.Now().Add(10 * time.Second); collections() == began; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("no collection in 10 s")
+		}
+	}
 }
 
 // The package's own timer is not due, and gives memory back when it is.

@@ -121,7 +121,7 @@ func fewDescriptors() {
 	Close(fd)
 	var limit unix.Rlimit
 	unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
-	for _, left := range []int{0, 1, spare, spare + 1} {
+	for _, left := range []int{0, 1, spare - 1, spare} {
 		leave(left, limit)
 		free := next()
 		fd, err := Listen("127.0.0.1:0")
@@ -135,10 +135,10 @@ func fewDescriptors() {
 
 func TestListenWithFewDescriptors(t *testing.T) {
 	out, err := program("few descriptors").CombinedOutput()
-	const want = `0: listen tcp 127.0.0.1:0: too many open files, open: false
-1: listen tcp 127.0.0.1:0: too many open files: a server needs 16 more descriptors, and has 0 (see ulimit -n), open: false
-16: listen tcp 127.0.0.1:0: too many open files: a server needs 16 more descriptors, and has 15 (see ulimit -n), open: false
-17: <nil>, open: true
+	const want = `0: listen tcp 127.0.0.1:0: too many open files: a server needs 16 more, and gets 0 (see ulimit -n), open: false
+1: listen tcp 127.0.0.1:0: too many open files: a server needs 16 more, and gets 1 (see ulimit -n), open: false
+15: listen tcp 127.0.0.1:0: too many open files: a server needs 16 more, and gets 15 (see ulimit -n), open: false
+16: <nil>, open: true
 `
 	if err != nil || string(out) != want {
 		t.Errorf("%v\n%s\nwant:\n%s", err, out, want)
