@@ -27,7 +27,7 @@ type output struct {
 const chunk = 512
 
 // tearing is how long the rest of a line may wait behind its first chunk, which
-// is there for everybody to see: for a reader who is busy, but not for ever.
+// is there for everybody to see: for a reader who is busy, but not forever.
 const tearing = 20 * time.Millisecond
 
 // begin writes s, which begins a line, and before it what has to be said about
