@@ -23,6 +23,9 @@ var (
 // handle is what this server is for. Put something else here.
 func handle(reply, message []byte) []byte { return append(reply, message...) }
 
+// maxWrite is how much is written to one client at a time, in bytes.
+const maxWrite = 256 << 10
+
 // replies is where the replies of one turn are put together, for any client.
 var replies []byte
 
@@ -111,7 +114,7 @@ func (c *conn) write(p []byte) error {
 		c.unsent = append(c.unsent, p...)
 		p = c.unsent
 	}
-	n, err := socket.TryWrite(c.fd, p)
+	n, err := socket.TryWrite(c.fd, p[:min(len(p), maxWrite)])
 	if err != nil && err != unix.EAGAIN {
 		return os.NewSyscallError("write", err)
 	}

@@ -21,7 +21,7 @@ import (
 const (
 	small = 4 << 10         // bytes; a smaller buffer is as cheap to make as to find
 	slack = 16 << 10        // bytes
-	most  = 4 << 20         // bytes, of all buffers that are kept
+	most  = 8 << 20         // bytes, of all buffers that are kept
 	large = 64 << 10        // bytes; less is not worth a collection
 	waste = 16 << 20        // bytes in buffers that are not kept: worth a collection
 	quiet = 2 * time.Second // without another large buffer
