@@ -23,8 +23,7 @@ var (
 // handle is what this server is for. Put something else here.
 func handle(reply, message []byte) []byte { return append(reply, message...) }
 
-// maxWrite is how much is written to one client at a time, in bytes.
-const maxWrite = 256 << 10
+const maxWrite = 256 << 10 // bytes, to one client at a time
 
 // replies is where the replies of one turn are put together, for any client.
 var replies []byte
