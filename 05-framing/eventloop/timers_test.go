@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestTimersAreCalledInOrder(t *testing.T) {
@@ -198,6 +200,18 @@ func TestSleepsUntilTheNextTimer(t *testing.T) {
 	run(t, l)
 	if l.turn > 100 {
 		t.Errorf("%d turns without a timer", l.turn)
+	}
+}
+
+func TestAWaitWithoutALimitEndsWithAnEvent(t *testing.T) {
+	l := bareLoop(t)
+	time.AfterFunc(20*time.Millisecond, l.Stop)
+	n, err := l.poller.wait(-1)
+	for err == unix.EINTR {
+		n, err = l.poller.wait(-1)
+	}
+	if n != 1 || err != nil {
+		t.Errorf("wait = %d, %v; want the event of Stop", n, err)
 	}
 }
 
