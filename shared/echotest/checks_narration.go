@@ -101,28 +101,11 @@ func narrationOrder(s *server) error {
 		want = append(want, s.ordered(who, "accept fcntl ctl", "read+ write", "read+ write", "read. close")...)
 	}
 	if s.Concurrent {
-		third, err := s.parrot()
+		pair, err := s.pairInTurn()
 		if err != nil {
 			return err
 		}
-		defer third.Close()
-		err = third.ping()
-		if err != nil {
-			return err
-		}
-		fourth, err := s.parrot()
-		if err != nil {
-			return err
-		}
-		defer fourth.Close()
-		if err := errors.Join(fourth.ping(), third.ping(), fourth.finish(), third.finish()); err != nil {
-			return err
-		}
-		want = append(want, s.ordered("3", "accept fcntl ctl", "read+ write")...)
-		want = append(want, s.ordered("4", "accept fcntl ctl", "read+ write")...)
-		want = append(want, s.ordered("3", "read+ write")...)
-		want = append(want, s.ordered("4", "read. close")...)
-		want = append(want, s.ordered("3", "read. close")...)
+		want = append(want, pair...)
 	}
 	var got []string
 	ok := s.stderr.waitAll(patience, func(list []string) bool {
@@ -139,6 +122,32 @@ func narrationOrder(s *server) error {
 		}
 	}
 	return nil
+}
+
+// pairInTurn has two clients there at once, and returns the calls in their order.
+func (s *server) pairInTurn() (want []string, err error) {
+	third, err := s.parrot()
+	if err != nil {
+		return nil, err
+	}
+	defer third.Close()
+	if err := third.ping(); err != nil {
+		return nil, err
+	}
+	fourth, err := s.parrot()
+	if err != nil {
+		return nil, err
+	}
+	defer fourth.Close()
+	if err := errors.Join(fourth.ping(), third.ping(), fourth.finish(), third.finish()); err != nil {
+		return nil, err
+	}
+	return slices.Concat(
+		s.ordered("3", "accept fcntl ctl", "read+ write"),
+		s.ordered("4", "accept fcntl ctl", "read+ write"),
+		s.ordered("3", "read+ write"),
+		s.ordered("4", "read. close"),
+		s.ordered("3", "read. close")), nil
 }
 
 // parrot is a client that says the same as every other one.
