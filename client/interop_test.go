@@ -83,7 +83,7 @@ func (f foreigner) converse(t *testing.T, host, port string) {
 }
 
 // collect runs a foreigner and returns what it prints: all of it, or the first
-// size bytes of one that would stay for ever.
+// size bytes of one that would stay forever.
 func (f foreigner) collect(cmd *exec.Cmd, size int) ([]byte, error) {
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -140,7 +140,7 @@ func talkToAnyServer(t *testing.T, client string) {
 	wantOutcome(t, got, "welcome\n\nbye\n\n", "", 0)
 }
 
-// endless is an input that says one line and then nothing, for ever. It is a
+// endless is an input that says one line and then nothing, forever. It is a
 // real pipe: package exec would wait for the end of any other reader.
 func endless(t *testing.T) io.Reader {
 	r, w, err := os.Pipe()

@@ -22,7 +22,7 @@ var idle = wall{
 	plot:    plotIdle,
 }
 
-// measureIdle leaves 01 out: it would wait for the first idle client for ever.
+// measureIdle leaves 01 out: it would wait for the first idle client forever.
 func measureIdle(l *lab, t *table) error {
 	for _, name := range []string{"02", "03", "04", "05"} {
 		if err := crowd(l, t, name); err != nil {

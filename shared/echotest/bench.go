@@ -24,7 +24,7 @@ func Benchmark(b *testing.B, serve func(ctx context.Context, listener int) error
 	// It is never told to stop: some rungs do that by ending the process.
 	go func() {
 		if err := serve(context.Background(), listener); err != nil {
-			panic(err) // or the client would wait for ever
+			panic(err) // or the client would wait forever
 		}
 	}()
 	for _, size := range []int{64, 1 << 10, 64 << 10} {

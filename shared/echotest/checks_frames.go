@@ -29,7 +29,7 @@ var frameChecks = []Check{
 		Promise: "the replies owed before a too long frame arrive, also when the client reads late and sends on",
 		Cause:   "close(2) with unread input sends RST, which destroys what was sent: shutdown the sending side, read and discard for a while, then close"},
 	{Name: "linger-ends", OnWire: true, Chapter: chapter5, when: framed, run: on(lingerEnds),
-		Promise: "a client that sends on for ever after a too long frame is not listened to for ever",
+		Promise: "a client that sends on forever after a too long frame is not listened to forever",
 		Cause:   "what is read and discarded after a protocol error has no bound in time and size"},
 	{Name: "claims-cost-nothing", Alone: true, Chapter: chapter5, when: framed, run: on(claimsCostNothing, "-max-frame", "67108864"),
 		Promise: "memory grows with the bytes received, not with the bytes a header claims",

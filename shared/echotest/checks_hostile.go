@@ -12,10 +12,10 @@ import (
 var hostileChecks = []Check{
 	{Name: "reset", OnWire: true, Alone: true, Chapter: chapter1, run: on(resets),
 		Promise: "a client that resets its connection costs one descriptor for an instant, nothing else",
-		Cause:   "ECONNRESET or EPIPE of one client is treated as an error of the server, or the dead connection stays in the set and wakes the loop for ever"},
+		Cause:   "ECONNRESET or EPIPE of one client is treated as an error of the server, or the dead connection stays in the set and wakes the loop forever"},
 	{Name: "reset-unread", OnWire: true, Alone: true, Chapter: chapter2, run: on(resetUnread),
 		Promise: "a client that resets with megabytes of echoes unread harms nobody",
-		Cause:   "the failing write of one client ends the server, or is tried again for ever"},
+		Cause:   "the failing write of one client ends the server, or is tried again forever"},
 	{Name: "slow-reader", OnWire: true, Alone: true, Chapter: chapter2, run: on(slowReader),
 		Promise: "a client that does not read is not read either; the others are served; it gets every byte once it reads",
 		Cause:   "the server blocks (or spins) in writing to one client, or reads on and drops what it can not send"},

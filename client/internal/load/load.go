@@ -187,7 +187,7 @@ func (r *run) sleep(d time.Duration, tick func()) error {
 	}
 }
 
-// drain waits for the echoes that are still under way, but not for ever: a
+// drain waits for the echoes that are still under way, but not forever: a
 // server that serves one client at a time will never send those of the others.
 func (r *run) drain(err error) {
 	giveUp := func() {
