@@ -19,8 +19,8 @@ import (
 // calls few, and little enough that the next client soon has its turn.
 const bufferSize = 64 << 10
 
-// acceptPause is how long accept is not called after an error that would come
-// straight back.
+// acceptPause is how long to wait before calling accept again after an error that
+// would come straight back.
 const acceptPause = 100 * time.Millisecond
 
 type server struct {
@@ -62,8 +62,8 @@ func serve(ctx context.Context, listener int) error {
 	}
 }
 
-// wait returns the descriptors that are ready for what they want. select(2) writes
-// its answer over the question, so the sets are built again each time.
+// wait returns the descriptors that are ready. select(2) overwrites the question with
+// its answer, so the sets are built again each time.
 func (s *server) wait() (readable, writable unix.FdSet, err error) {
 	var timeout *unix.Timeval // none: sleep as long as it takes
 	if pause := time.Until(s.retryAt); pause > 0 {
@@ -107,8 +107,8 @@ func (s *server) visit(c *conn) {
 	}
 }
 
-// accept takes the clients that are waiting, at most 64: other clients have to
-// have their turn. It returns an error if the listener is broken.
+// accept takes the clients that are waiting, at most 64, so that the others get
+// their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
 	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
@@ -142,7 +142,7 @@ func (s *server) pauseAccept(err error) {
 	s.retryAt = time.Now().Add(acceptPause)
 }
 
-// welcome makes a new connection a client. On Linux it does not inherit
+// welcome makes a new connection a client. On Linux a connection does not inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
 	if fd >= unix.FD_SETSIZE {
@@ -167,7 +167,7 @@ func (s *server) turnAway(fd int, peer netip.AddrPort) {
 	socket.Close(fd)
 }
 
-// drop ends a client. Every way out leads through here.
+// drop disconnects a client. Every way out leads through here.
 func (s *server) drop(c *conn, err error) {
 	if err != io.EOF {
 		log.Printf("client %v: %v", c.peer, err)

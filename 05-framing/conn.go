@@ -4,6 +4,7 @@ import (
 	"log"
 	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -17,7 +18,7 @@ var (
 	maxFrame = cli.Bytes("max-frame", 1<<20,
 		"drop a client whose frame is longer than this many `bytes`")
 	writeBuffer = cli.Bytes("write-buffer", 256<<10,
-		"stop reading a client that leaves this many `bytes` of replies unread")
+		"stop reading from a client that leaves this many `bytes` of replies unread")
 )
 
 // handle is what this server is for. Put something else here.
@@ -60,7 +61,7 @@ func (c *conn) read(buf []byte) error {
 	return c.answer(buf[:n])
 }
 
-// answer answers the whole frames in received, and in more behind it, until the
+// answer answers the whole frames in received, and then in more, until the
 // client is paused, and keeps the rest. As long as there is any room, a reply is
 // taken however long it is: otherwise the longest could never be sent.
 func (c *conn) answer(more []byte) error {
@@ -76,7 +77,7 @@ func (c *conn) answer(more []byte) error {
 		}
 		if err != nil {
 			log.Printf("client %v: %v", c.peer, err)
-			c.reason, more = err, nil
+			c.reason, c.received, more = err, nil, nil
 		}
 		if len(replies) == 0 {
 			break
@@ -85,14 +86,14 @@ func (c *conn) answer(more []byte) error {
 			return err
 		}
 	}
-	if len(c.received) == 0 || c.reason != nil {
-		memory.Put(complete)
+	if len(c.received) < len(complete) || len(complete) == 0 {
+		if len(c.received) > 0 {
+			more = c.received
+		}
 		c.received = memory.Keep(more)
+		memory.Put(complete)
 	}
-	if cap(replies) > 2<<20 {
-		memory.Put(replies)
-		replies = nil
-	}
+	replies = memory.Trim(replies)
 	return nil
 }
 
@@ -105,12 +106,11 @@ func (c *conn) flush() error {
 	return c.answer(nil)
 }
 
-// write sends what is unsent and p behind it, in one call, and keeps what there is
-// no room for.
+// write sends what there is room for, and keeps the rest.
 func (c *conn) write(p []byte) error {
 	queued := len(c.unsent) > 0
 	if queued {
-		c.unsent = append(c.unsent, p...)
+		c.unsent = append(c.unsent, p...) // in order: p goes last
 		p = c.unsent
 	}
 	n, err := socket.TryWrite(c.fd, p[:min(len(p), maxWrite)])
@@ -123,13 +123,13 @@ func (c *conn) write(p []byte) error {
 		memory.Put(c.unsent)
 		c.unsent = nil // an idle client holds no memory
 	case queued && n < len(p)/2:
-		c.unsent = p[n:]
-	default: // p is for all clients, or mostly sent
+		c.unsent = slices.Delete(c.unsent, 0, n)
+	default: // p is a buffer that all clients share, or mostly sent
 		rest := memory.Keep(p[n:])
 		memory.Put(c.unsent)
 		c.unsent = rest
 	}
-	// Two marks, so that a client does not stop and go with every byte.
+	// Two marks, so that a client is not paused and resumed with every byte.
 	if len(c.unsent) >= *writeBuffer {
 		c.paused = true
 	} else if len(c.unsent) <= *writeBuffer/2 {

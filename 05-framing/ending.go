@@ -44,7 +44,7 @@ type ending struct {
 	timer     *eventloop.Timer // runs out when that is too long ago
 }
 
-// endOfInput is what follows when read returns 0. The client may still take replies.
+// endOfInput is called when read returns 0. The client may still take replies.
 func (c *conn) endOfInput() error {
 	if c.lingering {
 		return io.EOF
@@ -100,8 +100,8 @@ func (c *conn) timeout() time.Duration {
 }
 
 // expireAfter drops c unless it makes progress within d. Progress comes too often
-// to set the timer each time: when the timer is due, it looks how long ago the last
-// progress was, and waits for the rest.
+// to set the timer each time: when the timer is due, it checks how long ago the last
+// progress was, and waits out the rest.
 func (s *server) expireAfter(c *conn, d time.Duration) {
 	c.timer = s.loop.After(d, func() {
 		if left := c.timeout() - time.Since(c.progress); left > 0 {

@@ -68,8 +68,8 @@ type Codec struct {
 // stream, and returns the rest of stream. It begins no frame once replies has
 // room bytes or more; below that, a reply of any length is appended.
 //
-// The error is a *TooLongError, for a reply wrapped (see errors.As). Nothing
-// behind it can be answered. The replies to the frames before it are good.
+// The error is a *TooLongError; for a reply, it is wrapped (see errors.As). Nothing
+// after it can be answered. The replies to the frames before it are good.
 func (c Codec) Answer(replies, stream []byte, room int) (_, rest []byte, err error) {
 	for len(replies) < room {
 		payload, rest, err := Cut(stream, c.Max)

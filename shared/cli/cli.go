@@ -1,7 +1,7 @@
-// Package cli is what an operator expects of a program. Of its flags: a mistake
+// Package cli makes a program behave as an operator expects. Its flags: a mistake
 // is one line and exit status 2, -h is one line per flag and exit status 0, and
-// values that make no sense are refused. Of its log: it stops nothing, whether
-// or not anybody reads it. Of its end: a status, and no line lost.
+// values that make no sense are refused. Its log: it never stops the program,
+// whether or not anybody reads it. Its exit: a status, and no line lost.
 package cli
 
 import (

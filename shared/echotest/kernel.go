@@ -20,10 +20,6 @@ type kernel struct {
 // all calls are left to the real kernel.
 type plan func(n int) unix.Errno
 
-func newKernel() *kernel {
-	return &kernel{plans: map[string]plan{}, made: map[string][]time.Time{}, called: make(chan struct{})}
-}
-
 // always fails every call.
 func always(errno unix.Errno) plan { return func(int) unix.Errno { return errno } }
 
@@ -42,19 +38,6 @@ func (k *kernel) set(call string, p plan) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.plans[call], k.made[call] = p, nil
-}
-
-func (k *kernel) decide(call string, now time.Time) unix.Errno {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	n := len(k.made[call])
-	k.made[call] = append(k.made[call], now)
-	close(k.called)
-	k.called = make(chan struct{})
-	if p := k.plans[call]; p != nil {
-		return p(n)
-	}
-	return 0
 }
 
 // count is how often a call was made since its plan.

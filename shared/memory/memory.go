@@ -6,7 +6,7 @@
 // collects garbage only when the heap has grown by a factor. A server whose large
 // clients have all left does not grow, so it would keep what they needed for
 // minutes, and part of it for good (golang/go#35407). And while there are many
-// large buffers, it lets as much again become garbage.
+// large buffers, it lets as much garbage again pile up.
 package memory
 
 import (
@@ -61,6 +61,16 @@ func Keep(p []byte) []byte {
 		return nil
 	}
 	return append(Get(len(p)), p...)
+}
+
+// Trim returns b, unless it has grown too large to be kept: then it takes b, like
+// Put, and returns nil.
+func Trim(b []byte) []byte {
+	if cap(b) <= 2<<20 {
+		return b
+	}
+	Put(b)
+	return nil
 }
 
 // Put takes b, which the caller must not use again, and keeps it for Get, if there

@@ -133,7 +133,7 @@ func frame(choose func(*runtime.Frames) runtime.Frame) place {
 	return place{file, f.Line}
 }
 
-// enter prints that a call begins which may sleep.
+// enter prints the beginning of a call that may sleep.
 func (n *narrator) enter(c *Call) {
 	n.again()
 	o := n.describe(c, "enter")
@@ -231,7 +231,7 @@ func (n *narrator) emit(o *object) {
 	}
 }
 
-// armGap sees to it that a gap is filled when the second is over, also if
+// armGap sees to it that a gap is filled when the second is over, even if
 // nothing more happens.
 func (n *narrator) armGap() {
 	if n.record.timer {
@@ -249,9 +249,9 @@ func (n *narrator) armGap() {
 	})
 }
 
-// fill prints what a reader has to know who has missed some objects, and
+// fill prints what a reader who has missed some objects has to know, and
 // reports whether that worked. If it did not, it is not tried again in this
-// second: it takes time for each descriptor.
+// second, because its cost grows with the number of descriptors.
 func (n *narrator) fill() bool {
 	r := &n.record
 	list := make([]descriptor, 0, len(r.descriptors))

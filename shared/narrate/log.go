@@ -100,7 +100,7 @@ func (n *narrator) limit(text string) {
 	l.arm(n)
 }
 
-// add makes a kind. When there are too many, the others are one.
+// add makes a kind. When there are too many, all further ones share one.
 func (l *limiter) add(key string) *kind {
 	if len(l.kinds) >= maxKinds {
 		key = ""

@@ -178,8 +178,8 @@ func (c *Call) Return(n int, err error) {
 	story.settle(c)
 }
 
-// Wait is Enter for a call that waits for descriptors to become ready. Ready is
-// to be filled in before Return.
+// Wait is Enter for a call that waits for descriptors to become ready. Fill in
+// Ready before Return.
 func Wait(c Call) *Call {
 	c.waits, c.Ready = true, &Set{}
 	return Enter(c)
@@ -308,7 +308,7 @@ type call struct {
 }
 
 // fold counts c, unless it is among the first since a call that did something,
-// or has been entered: that it began has been told already.
+// or has been entered: its beginning has been printed already.
 func (f *folds) fold(c *Call) (folded bool) {
 	if !c.began.IsZero() {
 		return false

@@ -26,8 +26,8 @@ type output struct {
 // POSIX promises _POSIX_PIPE_BUF, which is 512; Linux has 4,096.
 const chunk = 512
 
-// tearing is how long the rest of a line may wait behind its first chunk, which
-// is there for everybody to see: for a reader who is busy, but not forever.
+// tearing is how long the rest of a line may wait after its first chunk, which
+// everybody can already see: long enough for a busy reader, but not forever.
 const tearing = 20 * time.Millisecond
 
 // begin writes s, which begins a line, and before it what has to be said about
@@ -99,7 +99,7 @@ func (o *output) write(s string, patience time.Duration) (written int) {
 }
 
 // ready waits until the descriptor takes bytes, for patience at most. A system
-// that cannot tell, as macOS of a terminal, says POLLNVAL: then it is tried.
+// that cannot tell, such as macOS for a terminal, says POLLNVAL: then write(2) is tried.
 func (o *output) ready(patience time.Duration) bool {
 	fds := []unix.PollFd{{Fd: int32(o.fd), Events: unix.POLLOUT}}
 	for end := time.Now().Add(patience); ; {

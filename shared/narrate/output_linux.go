@@ -8,8 +8,8 @@ import (
 
 // own returns a descriptor for writing to what fd is open on.
 //
-// poll(2) says that a terminal takes bytes as long as it takes one. If it is
-// about to be full, the rest of a line would wait. So a terminal is opened once
+// poll(2) calls a terminal writable as long as it takes one byte. If it is
+// nearly full, the rest of a line would have to wait. So a terminal is opened once
 // more: O_NONBLOCK on an open file of our own disturbs nobody.
 func own(fd int) int {
 	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {

@@ -7,8 +7,8 @@
 // again. The Go runtime interrupts its own threads with SIGURG to preempt
 // goroutines, so an interrupted call is normal and means nothing.
 //
-// Accept, Read and Write may sleep. Their namesakes with Try are for descriptors
-// that do not block: instead of sleeping they return unix.EAGAIN. On a
+// Accept, Read and Write may sleep. TryAccept, TryRead and TryWrite are for
+// descriptors that do not block: instead of sleeping they return unix.EAGAIN. On a
 // descriptor that blocks they would stop the whole program.
 package socket
 
@@ -78,8 +78,8 @@ func setUp(fd int) {
 	}
 }
 
-// Keep-alive begins after 15 s of silence, asks every 15 s, and gives up after 9
-// questions: the same values as in package net.
+// Keep-alive begins after 15 s of silence, probes every 15 s, and gives up after 9
+// probes: the same values as in package net.
 const (
 	keepAliveIdle     = 15 // seconds
 	keepAliveInterval = 15 // seconds
@@ -170,15 +170,15 @@ func SetNonblock(fd int) error {
 	return err
 }
 
-// ShutdownWrite tells the peer that nothing more will come, behind what has
-// been written already; reading goes on. See SHUT_WR in shutdown(2).
+// ShutdownWrite tells the peer that nothing more will come after what has
+// already been written; reading goes on. See SHUT_WR in shutdown(2).
 func ShutdownWrite(fd int) error {
 	err := unix.Shutdown(fd, unix.SHUT_WR)
 	narrate.Done(narrate.Call{Name: "shutdown", Arg: fd, Err: err, Words: "SHUT_WR"})
 	return err
 }
 
-// Close closes fd, see close(2). It is never made again, not even after EINTR:
+// Close closes fd, see close(2). The call is not repeated, even after EINTR:
 // on Linux the number is free by then, and may already be somebody else's.
 func Close(fd int) error {
 	err := unix.Close(fd)

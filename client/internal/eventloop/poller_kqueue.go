@@ -10,16 +10,16 @@ import (
 
 const newCall, setCall, waitCall = "kqueue", "kevent", "kevent"
 
-// There is no hangup: EV_EOF is set on an event for one of these two. And these
-// are not the filters' own numbers, which are not bits.
+// There is no hangup: EV_EOF is a flag on an event for one of the other two. The
+// values are not the filters' own numbers, which are not bits.
 const (
 	readable interest = 1
 	writable interest = 2
 	hangup   interest = 0
 )
 
-// A poller is a kqueue, see kqueue(2): one registration, called a filter, for
-// each readiness that is wanted of a descriptor.
+// A poller is a kqueue, see kqueue(2): one registration, made with a filter,
+// for each readiness that is wanted of a descriptor.
 type poller struct {
 	fd     int
 	events [256]unix.Kevent_t // what does not fit is reported next time

@@ -14,9 +14,9 @@ type Timer struct {
 	period time.Duration // 0: once
 }
 
-// After calls f once, when d has passed: never earlier, and later by no more
-// than the kernel's clock (on Linux, where epoll_wait(2) counts them, 1 ms) and
-// the handlers that are busy.
+// After calls f once, when d has passed: never earlier, and later only by
+// the resolution of the kernel's clock (1 ms on Linux, because epoll_wait(2) counts in
+// milliseconds) and by as long as other handlers keep the loop busy.
 func (l *Loop) After(d time.Duration, f func()) *Timer {
 	t := &Timer{loop: l, f: f, due: time.Now().Add(d)}
 	l.insert(t)

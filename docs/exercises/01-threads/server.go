@@ -17,8 +17,8 @@ import (
 // calls few, and little enough that the next client soon has its turn.
 const bufferSize = 64 << 10
 
-// acceptPause is how long accept is not called after an error that would come
-// straight back.
+// acceptPause is how long to wait before calling accept again after an error that
+// would come straight back.
 const acceptPause = 100 * time.Millisecond
 
 type server struct {
@@ -76,7 +76,7 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	}
 }
 
-// drop ends a client. Every way out leads through here.
+// drop disconnects a client. Every way out leads through here.
 func (s *server) drop(c *conn, err error) {
 	if err != io.EOF {
 		log.Printf("client %v: %v", c.peer, err)

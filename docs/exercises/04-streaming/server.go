@@ -19,8 +19,8 @@ import (
 // calls few, and little enough that the next client soon has its turn.
 const bufferSize = 64 << 10
 
-// acceptPause is how long accept is not called after an error that would come
-// straight back.
+// acceptPause is how long to wait before calling accept again after an error that
+// would come straight back.
 const acceptPause = 100 * time.Millisecond
 
 // lingerTime is how long a client that was turned away may take to leave; it is
@@ -101,8 +101,8 @@ func (s *server) finish(c *conn) error {
 	return os.NewSyscallError("shutdown", socket.ShutdownWrite(c.fd))
 }
 
-// accept takes the clients that are waiting, at most 64: other clients have to
-// have their turn. It returns an error if the listener is broken.
+// accept takes the clients that are waiting, at most 64, so that the others get
+// their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
 	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
@@ -145,7 +145,7 @@ func (s *server) resumeAccept() {
 	}
 }
 
-// welcome makes a new connection a client. On Linux it does not inherit
+// welcome makes a new connection a client. On Linux a connection does not inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
 	c := &conn{fd: fd, peer: peer, number: -1}
@@ -162,7 +162,7 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	s.visit(c)
 }
 
-// drop ends a client. Every way out leads through here.
+// drop disconnects a client. Every way out leads through here.
 func (s *server) drop(c *conn, err error) {
 	if err != io.EOF {
 		log.Printf("client %v: %v", c.peer, err)

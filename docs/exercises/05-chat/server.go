@@ -18,8 +18,8 @@ import (
 // read here is sent to a whole room.
 const bufferSize = 16 << 10
 
-// acceptPause is how long accept is not called after an error that would come
-// straight back.
+// acceptPause is how long to wait before calling accept again after an error that
+// would come straight back.
 const acceptPause = 100 * time.Millisecond
 
 type server struct {
@@ -82,8 +82,8 @@ func (s *server) visit(c *conn) error {
 	return nil
 }
 
-// accept takes the clients that are waiting, at most 64: other clients have to
-// have their turn. It returns an error if the listener is broken.
+// accept takes the clients that are waiting, at most 64, so that the others get
+// their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
 	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
@@ -126,7 +126,7 @@ func (s *server) resumeAccept() {
 	}
 }
 
-// welcome makes a new connection a client. On Linux it does not inherit
+// welcome makes a new connection a client. On Linux a connection does not inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
 	c := &conn{fd: fd, peer: peer}
@@ -143,9 +143,9 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	}
 }
 
-// drop ends a client. Every way out leads through here.
+// drop disconnects a client. Every way out leads through here.
 func (s *server) drop(c *conn, err error) {
-	if err != io.EOF && (c.reason == nil || c.reason == io.EOF) { // the others are logged already
+	if err != io.EOF && (c.reason == nil || c.reason == io.EOF) { // else logged, or stopping
 		log.Printf("client %v: %v", c.peer, err)
 	}
 	delete(s.clients, c.fd)

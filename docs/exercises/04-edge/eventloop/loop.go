@@ -39,10 +39,10 @@ import (
 	"example/tcpladder/shared/narrate"
 )
 
-// An interest is a set of readinesses: wanted of a descriptor, or reported.
+// An interest is what a descriptor is watched for, or is reported ready for.
 type interest uint32
 
-// There is one file for each of the kernels' mechanisms. It defines
+// There is one file for epoll and one for kqueue. Each defines
 //
 //	newPoller() (*poller, error)
 //	set(fd int, old, new interest) error     // change what is wanted of fd
@@ -71,8 +71,8 @@ type Loop struct {
 	wakeUp [2]int     // a pipe: a byte in it ends the wait
 }
 
-// New returns an empty loop. The error, most likely EMFILE, is that of kqueue(2),
-// epoll_create1(2) or pipe(2).
+// New returns an empty loop. An error, most likely EMFILE, is that of kqueue(2),
+// epoll_create1(2), pipe(2) or, from Add, of kevent(2) or epoll_ctl(2).
 func New() (*Loop, error) {
 	p, err := newPoller()
 	if err != nil {
@@ -142,8 +142,8 @@ func (l *Loop) Want(fd int, read, write bool) error {
 
 // Remove closes fd at the end of the turn, whether it is registered or not, and
 // never calls its handler again. (If it were closed at once, a new connection
-// could get its number while this turn still holds events of the old one.) If fd
-// is negative or already removed in this turn, that is an error: it closes nothing.
+// could get its number while this turn still holds events of the old one.) It
+// returns an error, and closes nothing, if fd is negative or already removed this turn.
 func (l *Loop) Remove(fd int) error {
 	if fd < 0 || slices.Contains(l.removed, fd) {
 		return fmt.Errorf("eventloop: Remove: descriptor %d: negative or already removed", fd)
@@ -239,7 +239,7 @@ func (l *Loop) Stop() {
 	}
 }
 
-// emptyPipe empties the pipe, which has done its work already.
+// emptyPipe empties the pipe, whose work is done once the loop is awake.
 func (l *Loop) emptyPipe() error {
 	unix.Read(l.wakeUp[0], make([]byte, 64))
 	return nil

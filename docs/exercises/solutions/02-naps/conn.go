@@ -17,8 +17,8 @@ type conn struct {
 	unsent []byte // the rest of an echo, for which there was no room
 }
 
-// A client is not read while it has unsent bytes: so it costs one buffer at most,
-// and when its input ends, nothing is owed to it.
+// A client is not read from while it has unsent bytes, so it costs at most one
+// buffer, and is owed nothing when its input ends.
 func (c *conn) wantsRead() bool  { return len(c.unsent) == 0 }
 func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 }
 

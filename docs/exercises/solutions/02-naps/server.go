@@ -18,8 +18,8 @@ import (
 // calls few, and little enough that the next client soon has its turn.
 const bufferSize = 64 << 10
 
-// acceptPause is how long accept is not called after an error that would come
-// straight back.
+// acceptPause is how long to wait before calling accept again after an error that
+// would come straight back.
 const acceptPause = 100 * time.Millisecond
 
 var nap = cli.Duration("nap", time.Millisecond,
@@ -69,8 +69,8 @@ func (s *server) visit(c *conn) {
 	}
 }
 
-// accept takes the clients that are waiting, at most 64: other clients have to
-// have their turn. It returns an error if the listener is broken.
+// accept takes the clients that are waiting, at most 64, so that the others get
+// their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
 	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
@@ -104,7 +104,7 @@ func (s *server) pauseAccept(err error) {
 	s.retryAt = time.Now().Add(acceptPause)
 }
 
-// welcome makes a new connection a client. On Linux it does not inherit
+// welcome makes a new connection a client. On Linux a connection does not inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
 	c := &conn{fd: fd, peer: peer}
@@ -114,7 +114,7 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	}
 }
 
-// drop ends a client. Every way out leads through here.
+// drop disconnects a client. Every way out leads through here.
 func (s *server) drop(c *conn, err error) {
 	if err != io.EOF {
 		log.Printf("client %v: %v", c.peer, err)

@@ -24,8 +24,8 @@ import (
 // calls few, and little enough that the next client soon has its turn.
 const bufferSize = 64 << 10
 
-// acceptPause is how long accept is not called after an error that would come
-// straight back.
+// acceptPause is how long to wait before calling accept again after an error that
+// would come straight back.
 const acceptPause = 100 * time.Millisecond
 
 // farewell is how long a client that is turned away has to take the reason.
@@ -112,8 +112,8 @@ func (s *server) visit(c *conn) error {
 	return nil
 }
 
-// accept takes the clients that are waiting, at most 64: other clients have to
-// have their turn. It returns an error if the listener is broken.
+// accept takes the clients that are waiting, at most 64, so that the others get
+// their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
 	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
@@ -156,7 +156,7 @@ func (s *server) resumeAccept() {
 	}
 }
 
-// welcome makes a new connection a client. On Linux it does not inherit
+// welcome makes a new connection a client. On Linux a connection does not inherit
 // O_NONBLOCK from the listener.
 func (s *server) welcome(fd int, peer netip.AddrPort) {
 	if len(s.clients) >= maxClients {
@@ -204,7 +204,7 @@ func (s *server) turnAway(fd int, peer netip.AddrPort) {
 	timer = s.loop.After(farewell, leave)
 }
 
-// drop ends a client. Every way out leads through here.
+// drop disconnects a client. Every way out leads through here.
 func (s *server) drop(c *conn, err error) {
 	if err != io.EOF {
 		log.Printf("client %v: %v", c.peer, err)

@@ -28,8 +28,8 @@ func newPoller() (*poller, error) {
 	return &poller{fd: fd}, err
 }
 
-// set takes a descriptor of which nothing is wanted out of the instance, since
-// EPOLLERR and EPOLLHUP would be reported of it without end.
+// set removes a descriptor from the instance when nothing is wanted of it, since
+// EPOLLERR and EPOLLHUP would be reported for it without end.
 func (p *poller) set(fd int, old, new interest) error {
 	op := unix.EPOLL_CTL_MOD
 	if old == 0 {
