@@ -31,6 +31,7 @@ type server struct {
 	clients      map[int]*conn // by descriptor
 	buf          []byte        // the bytes just read
 	acceptFailed bool          // and the log says so
+	gone         int           // clients in a row that left before they were accepted
 	retryAt      time.Time     // when to call accept again
 }
 
@@ -74,20 +75,19 @@ func (s *server) visit(c *conn) {
 // accept takes the clients that are waiting, at most 64, so that the others get
 // their turn. It returns an error if the listener is broken.
 func (s *server) accept() error {
-	gone := 0 // clients in a row that left before they were accepted
 	for range 64 {
 		fd, peer, err := socket.TryAccept(s.listener)
 		switch {
 		case err == nil:
-			s.acceptFailed, gone = false, 0
+			s.acceptFailed, s.gone = false, 0
 			s.welcome(fd, peer)
 		case err == unix.EAGAIN:
-			s.acceptFailed = false
+			s.acceptFailed, s.gone = false, 0
 			return nil
 		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
-		case socket.ClientGone(err) && gone < 63: // the 64th is one too many
-			gone++
+		case socket.ClientGone(err) && s.gone < 63: // the 64th is one too many
+			s.gone++
 		default:
 			s.pauseAccept(err)
 			return nil

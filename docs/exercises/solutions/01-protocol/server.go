@@ -24,6 +24,7 @@ type server struct {
 	listener     int
 	buf          []byte // the bytes just read
 	acceptFailed bool   // and the log says so
+	gone         int    // clients in a row that left before they were accepted
 }
 
 // serve serves one client at a time. It sleeps wherever it has to wait: in
@@ -36,17 +37,16 @@ func serve(ctx context.Context, listener int) error {
 
 // accept takes one client after another. It returns if the listener is broken.
 func (s *server) accept() error {
-	gone := 0 // clients in a row that left before they were accepted
 	for {
 		fd, peer, err := socket.Accept(s.listener)
 		switch {
 		case err == nil:
-			s.acceptFailed, gone = false, 0
+			s.acceptFailed, s.gone = false, 0
 			s.welcome(fd, peer)
 		case socket.ListenerBroken(err):
 			return os.NewSyscallError("accept", err)
-		case socket.ClientGone(err) && gone < 63: // the 64th is one too many
-			gone++
+		case socket.ClientGone(err) && s.gone < 63: // the 64th is one too many
+			s.gone++
 		default:
 			s.pauseAccept(err)
 		}
