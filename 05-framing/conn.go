@@ -24,7 +24,7 @@ var (
 // handle is what this server is for. Put something else here.
 func handle(reply, message []byte) []byte { return append(reply, message...) }
 
-const maxWrite = 256 << 10 // bytes, to one client at a time
+const maxWrite = 256 << 10 // bytes at a time: a long reply must not keep the others waiting
 
 // replies is where the replies of one turn are put together, for any client.
 var replies []byte

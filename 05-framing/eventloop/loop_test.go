@@ -100,7 +100,7 @@ func send(t *testing.T, fd int, text string) {
 	}
 }
 
-// fill writes until there is no room.
+// fill writes to fd until it takes no more.
 func fill(t *testing.T, fd int) {
 	t.Helper()
 	for _, size := range []int{4096, 1} {

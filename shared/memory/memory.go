@@ -20,7 +20,7 @@ import (
 
 const (
 	small = 4 << 10         // bytes; a smaller buffer is as cheap to make as to find
-	slack = 16 << 10        // bytes
+	slack = 16 << 10        // bytes that a used buffer may have to spare: a client's bound includes them
 	most  = 8 << 20         // bytes, of all buffers that are kept
 	large = 64 << 10        // bytes; less is not worth a collection
 	waste = 16 << 20        // bytes in buffers that are not kept: worth a collection
@@ -64,7 +64,8 @@ func Keep(p []byte) []byte {
 }
 
 // Trim returns b, unless it has grown too large to be kept: then it takes b, like
-// Put, and returns nil.
+// Put, and returns nil. The replies of a turn fit, with the server's default
+// limits: a write buffer and a frame, 1.25 MiB.
 func Trim(b []byte) []byte {
 	if cap(b) <= 2<<20 {
 		return b

@@ -248,3 +248,23 @@ func TestTheTimer(t *testing.T) {
 		}
 	}
 }
+
+// What a copy into a fresh buffer costs, and into one that was used before.
+//
+//	go test -run '^$' -bench . ./shared/memory
+func BenchmarkCopy(b *testing.B) {
+	message := buffer(64 << 10)[:64<<10]
+	var copied []byte
+	b.Run("fresh", func(b *testing.B) {
+		for b.Loop() {
+			copied = append(make([]byte, 0, len(message)), message...)
+		}
+	})
+	b.Run("used", func(b *testing.B) {
+		for b.Loop() {
+			Put(copied)
+			copied = Keep(message)
+		}
+	})
+	runtime.KeepAlive(copied)
+}

@@ -10,7 +10,7 @@ import (
 
 // Select sleeps until a descriptor below nfds is ready for what the sets ask,
 // or until timeout has passed (nil: never), and writes the answer over the
-// sets; see select(2). EINTR is returned, because it is no answer: the sets
+// sets; see select(2). EINTR is returned, because it is not an answer: the sets
 // still hold the question.
 func Select(nfds int, readable, writable *unix.FdSet, timeout *unix.Timeval) (int, error) {
 	if !narrate.On {

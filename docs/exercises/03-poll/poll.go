@@ -10,7 +10,7 @@ import (
 
 // poll sleeps until a descriptor in fds is ready for what its entry asks, or until
 // timeout milliseconds have passed (-1: never), and writes each answer into its
-// entry; see poll(2). EINTR is returned, because it is no answer.
+// entry; see poll(2). EINTR is returned, because it is not an answer.
 func poll(fds []unix.PollFd, timeout int) (int, error) {
 	if !narrate.On {
 		return unix.Poll(fds, timeout)

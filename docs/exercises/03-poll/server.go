@@ -58,7 +58,7 @@ func serve(ctx context.Context, listener int) error {
 
 // wait asks poll(2) which descriptors are ready for what they want.
 func (s *server) wait() error {
-	// Your part: the list, the timeout, and what to do if there is no answer.
+	// Your part: the list, the timeout, and what to do when poll fails.
 	cli.Fatal(errors.New("not implemented yet"))
 	_, err := poll(nil, -1)
 	return os.NewSyscallError("poll", err)

@@ -19,7 +19,7 @@ var addr = flag.String("addr", "127.0.0.1:9999",
 	"listen on this `host:port`; port 0 lets the kernel choose")
 
 func main() {
-	narrate.Flag("v", "print every system call and its result on standard error; -v=json: as JSON")
+	narrate.Flag("v", "print system calls and their results on standard error; -v=json: as JSON")
 	cli.Parse()
 	listener, err := socket.Listen(*addr)
 	if err != nil {

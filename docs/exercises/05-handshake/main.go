@@ -35,7 +35,7 @@ func init() {
 }
 
 func main() {
-	narrate.Flag("v", "print every system call and its result on standard error; -v=json: as JSON")
+	narrate.Flag("v", "print system calls and their results on standard error; -v=json: as JSON")
 	cli.Parse()
 	if len(peers) == 0 || *helloSize < len("hello") {
 		fmt.Fprintln(os.Stderr, "at least one -connect host:port, and a -hello-size of at least 5 (-h lists the flags)")
