@@ -32,6 +32,13 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
+// long skips a test that takes seconds, unless TCPLADDER_LONG=1 asks for it.
+func long(t *testing.T) {
+	if os.Getenv("TCPLADDER_LONG") != "1" {
+		t.Skip("measures for some seconds: set TCPLADDER_LONG=1")
+	}
+}
+
 // measured measures a wall, quickly. It is a real measurement on whatever
 // machine this is: the tests look at its structure, and at ratios with wide
 // margins, and never at a time.
@@ -39,9 +46,6 @@ func measured(t *testing.T, w wall) *table {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("no go command to build the servers with")
-	}
-	if testing.Short() {
-		t.Skip("measures for some seconds")
 	}
 	l, err := servers()
 	if err != nil {
@@ -94,6 +98,7 @@ func together(data *table) bool {
 }
 
 func TestBurning(t *testing.T) {
+	long(t)
 	data := measured(t, burning)
 	busy := data.where("server", "02").number(0, "cpu_percent")
 	for i := range data.rows {
@@ -106,6 +111,7 @@ func TestBurning(t *testing.T) {
 // What 04 and 05 spend on an echo does not depend on the idle clients, as it does
 // on 02: among the most of them the difference is great.
 func TestIdle(t *testing.T) {
+	long(t)
 	data := measured(t, idle)
 	most := func(server string) float64 {
 		part := data.where("server", server)
@@ -146,6 +152,7 @@ func sum(values []float64) (s float64) {
 }
 
 func TestUnread(t *testing.T) {
+	long(t)
 	data := measured(t, unread)
 	for _, server := range data.distinct("server") {
 		part := data.where("server", server)
@@ -159,6 +166,7 @@ func TestUnread(t *testing.T) {
 }
 
 func TestThroughput(t *testing.T) {
+	long(t)
 	data := measured(t, throughput)
 	if want := len(cells) * (len(rungs) + 1); len(data.rows) != want {
 		t.Fatalf("%d rows, want %d", len(data.rows), want)
