@@ -115,7 +115,7 @@ func (s *server) accept() error {
 // most likely reason is that there are no descriptors left.
 func (s *server) pauseAccept(err error) {
 	if !s.acceptFailed {
-		log.Printf("accept: %v: new clients have to wait", err)
+		log.Printf("accept: %v: new clients will have to wait", err)
 	}
 	s.acceptFailed = true
 	s.loop.Want(s.listener, false, false)
