@@ -158,7 +158,7 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 }
 
 // turnAway closes a descriptor for which an fd_set has no bit: FdSet.Set would
-// panic. (In C, FD_SET would write past the end of the set.)
+// panic. (In C, what FD_SET does then is undefined.)
 func (s *server) turnAway(fd int, peer netip.AddrPort) {
 	if !s.crowded {
 		log.Printf("client %v: turned away: descriptor %d is not below FD_SETSIZE", peer, fd)

@@ -36,7 +36,7 @@ func measureIdle(l *lab, t *table) error {
 // allows, or an fd_set.
 func levels(l *lab, name string) []int {
 	most := min(target.Limit()-100, pick(l, 1<<20, 3000))
-	// The client's ports end at about 28,000 on Linux and 16,000 elsewhere.
+	// The client's ports end at about 28,000 on Linux, and at 16,000 on macOS.
 	most = min(most, 27000)
 	if name == "03" {
 		most = min(most, unix.FD_SETSIZE-24) // room for the server's own, and for the active client

@@ -99,7 +99,7 @@ func (o *output) write(s string, patience time.Duration) (written int) {
 }
 
 // ready waits until the descriptor takes bytes, for patience at most. A system
-// that cannot tell, such as macOS for a terminal, says POLLNVAL: then write(2) is tried.
+// that cannot tell, such as macOS for some devices, says POLLNVAL: then write(2) is tried.
 func (o *output) ready(patience time.Duration) bool {
 	fds := []unix.PollFd{{Fd: int32(o.fd), Events: unix.POLLOUT}}
 	for end := time.Now().Add(patience); ; {

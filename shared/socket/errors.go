@@ -7,9 +7,10 @@ import (
 )
 
 // ClientGone reports whether an error of Accept is about one client, which is
-// gone, and not about the listener: the next call may succeed. Linux hands a new
-// connection's pending network errors to accept(2), whose manual page lists them
-// and says to treat them like EAGAIN.
+// gone, and not about the listener: the next call may succeed. ECONNABORTED comes
+// from macOS and the BSDs; on Linux accept succeeds, and read returns ECONNRESET.
+// The others are network errors that accept(2) of Linux lists, and says to treat
+// like EAGAIN.
 func ClientGone(err error) bool {
 	switch err {
 	case unix.ECONNABORTED, unix.EPROTO, unix.ENOPROTOOPT, unix.EOPNOTSUPP,

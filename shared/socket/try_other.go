@@ -4,8 +4,8 @@ package socket
 
 import "golang.org/x/sys/unix"
 
-// Only Linux promises that a program may make its system calls itself; macOS
-// and OpenBSD want them to go through libc.
+// On Linux a program may make its system calls itself; macOS and OpenBSD want them
+// to go through libc. What the others promise was not checked.
 
 func tryRead(fd int, p []byte) (int, error)  { return unix.Read(fd, p) }
 func tryWrite(fd int, p []byte) (int, error) { return unix.Write(fd, p) }

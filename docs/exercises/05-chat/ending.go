@@ -20,11 +20,11 @@ var (
 		"when stopping, give clients this `duration` to take what they are owed")
 )
 
-// Closing a socket that has unread input makes the kernel send a reset, which can
-// destroy the last replies on their way to the client (RFC 1122, 4.2.2.13; RFC
-// 9112, 9.6). So when there will be no more replies, the server says so with
-// shutdown(2), and then reads and ignores what comes until the client closes too:
-// for lingerTime at most, and no more than lingerBytes.
+// If a socket is closed while input is unread or still to come, the kernel sends a
+// reset (some only in the second case), which can destroy the last replies on their
+// way (RFC 1122, 4.2.2.13; RFC 9112, 9.6). So when there will be no more replies, the
+// server says so with shutdown(2), and then reads and ignores what comes until the
+// client closes too: for lingerTime at most, and no more than lingerBytes.
 const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 16 << 20

@@ -20,9 +20,9 @@ import (
 const acceptPause = 100 * time.Millisecond
 
 // lingerTime is how long a client that was shown out may take to leave; it is read
-// and ignored meanwhile. Closing a socket that has unread input makes the kernel
-// send a reset, which can destroy the last lines on their way to the client (RFC
-// 1122, 4.2.2.13).
+// and ignored meanwhile. If a socket is closed while input is unread or still to
+// come, the kernel sends a reset, which can destroy the last lines on their way to
+// the client (RFC 1122, 4.2.2.13).
 const lingerTime = 2 * time.Second
 
 type server struct {

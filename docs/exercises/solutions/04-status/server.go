@@ -176,8 +176,8 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 }
 
 // turnAway sends a connection the reason why it cannot stay, and closes it when
-// the client has left or its time is over. Closed at once, with unread input, it
-// would be reset, and the reason could be lost on the way.
+// the client has left or its time is over. Closed at once, with input unread or still
+// to come, it would be reset, and the reason could be lost on the way.
 func (s *server) turnAway(fd int, peer netip.AddrPort) {
 	if !s.crowded {
 		log.Printf("client %v: turned away: %d clients are served", peer, len(s.clients))

@@ -89,7 +89,8 @@ const stdin = 0
 // listenToOperator has the loop watch the standard input.
 func (s *server) listenToOperator() error {
 	if err := s.loop.Add(stdin, s.operator); err != nil {
-		// A file or /dev/null, which epoll(7) does not take: EPERM.
+		// epoll(7) takes no file and not /dev/null (EPERM), a kqueue on macOS not
+		// /dev/null (EINVAL).
 		log.Printf("standard input: %v: nothing will be sent to the clients", err)
 	}
 	return nil

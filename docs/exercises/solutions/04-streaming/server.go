@@ -24,9 +24,9 @@ const bufferSize = 64 << 10
 const acceptPause = 100 * time.Millisecond
 
 // lingerTime is how long a client that was turned away may take to leave; it is
-// read and ignored meanwhile. Closing a socket that has unread input makes the
-// kernel send a reset, which can destroy what was sent on it last (RFC 1122,
-// 4.2.2.13).
+// read and ignored meanwhile. If a socket is closed while input is unread or still
+// to come, the kernel sends a reset, which can destroy what was sent on it last
+// (RFC 1122, 4.2.2.13).
 const lingerTime = 2 * time.Second
 
 type server struct {
