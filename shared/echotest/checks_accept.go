@@ -15,45 +15,45 @@ import (
 // acceptChecks: what accept(2) and select(2) can answer, and what an accepted
 // socket needs.
 var acceptChecks = []Check{
-	{Name: "accept-one-client", Alone: true, Chapter: chapter1, run: hostile(acceptOneClient),
+	{Name: "accept-one-client", Alone: true, Chapter: chapter1, Proof: hostile(acceptOneClient),
 		Promise: "an error of accept(2) that concerns one client is that client's: the next is accepted at once",
 		Cause:   "the error ends the server, pauses it, or is logged; accept(2) lists them: treat them like EAGAIN"},
-	{Name: "accept-in-a-row", Alone: true, Chapter: chapter1, run: hostile(acceptInARow),
+	{Name: "accept-in-a-row", Alone: true, Chapter: chapter1, Proof: hostile(acceptInARow),
 		Promise: "when accept(2) fails for one client after the other, the server pauses after 64 and goes on serving",
 		Cause:   "an error that should concern one client and never ends is retried without a pause"},
-	{Name: "accept-broken", Alone: true, Chapter: chapter1, run: acceptBroken,
+	{Name: "accept-broken", Alone: true, Chapter: chapter1, Proof: acceptBroken,
 		Promise: "an error of accept(2) that is the listener's ends the server with one line and status 1; no line before it is lost",
 		Cause:   "EBADF, EINVAL, ENOTSOCK or EFAULT is retried, or os.Exit comes before what the log still owes"},
-	{Name: "accept-broken-unread", Alone: true, Chapter: chapter1, run: acceptBrokenUnread,
+	{Name: "accept-broken-unread", Alone: true, Chapter: chapter1, Proof: acceptBrokenUnread,
 		Promise: "a fatal error ends the server with status 1 although nobody reads the log",
 		Cause:   "the last line waits for a reader forever"},
-	{Name: "accept-unknown", Alone: true, Chapter: chapter1, run: hostile(acceptUnknown),
+	{Name: "accept-unknown", Alone: true, Chapter: chapter1, Proof: hostile(acceptUnknown),
 		Promise: "any other error of accept(2) pauses it, is logged once per episode, and hurts no client",
 		Cause:   "an error that nobody thought of is retried at once, forever: the default must be a pause"},
-	{Name: "select-without-memory", Alone: true, Chapter: chapter3, run: hostile(selectWithoutMemory),
+	{Name: "select-without-memory", Alone: true, Chapter: chapter3, Proof: hostile(selectWithoutMemory),
 		when:    func(p Promises) bool { return p.FDSet },
 		Promise: "ENOMEM from select(2) is slept through",
 		Cause:   "an error of select(2) that passes ends the server, or is retried without a pause"},
-	{Name: "keep-alive", Chapter: chapter1, run: on(keepAlive),
+	{Name: "keep-alive", Chapter: chapter1, Proof: On(keepAlive),
 		Promise: "a peer that vanished without a word is noticed: an accepted socket has keep-alive, from 15 s on",
 		Cause:   "SO_KEEPALIVE and TCP_KEEPIDLE (TCP_KEEPALIVE on macOS) are not set on the accepted socket"},
 }
 
 // hostile is on with a kernel that the check commands.
-func hostile(run func(*server, *kernel) error) func(*Target) error {
+func hostile(run func(*Server, *kernel) error) func(*Target) error {
 	return func(t *Target) error {
 		s, k, err := t.startHostile(outfit{})
 		if err != nil {
 			return err
 		}
-		defer s.kill()
+		defer s.Kill()
 		if err = s.alive(); err == nil {
 			err = run(s, k)
 		}
 		if err == nil {
-			err = s.stop()
+			err = s.Stop()
 		}
-		return s.explain(err)
+		return s.Explain(err)
 	}
 }
 
@@ -62,7 +62,7 @@ func hostile(run func(*server, *kernel) error) func(*Target) error {
 var ofOneClient = []unix.Errno{unix.ECONNABORTED, unix.EPROTO, unix.ENETDOWN, unix.ENOPROTOOPT,
 	unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ENETUNREACH}
 
-func acceptOneClient(s *server, k *kernel) error {
+func acceptOneClient(s *Server, k *kernel) error {
 	var gaps []time.Duration
 	for _, errno := range ofOneClient {
 		for range 3 {
@@ -71,10 +71,10 @@ func acceptOneClient(s *server, k *kernel) error {
 				return err
 			}
 			if err := s.alive(); err != nil {
-				return after(err, "accept(2) failed with "+unix.ErrnoName(errno))
+				return After(err, "accept(2) failed with "+unix.ErrnoName(errno))
 			}
 			if !k.wait("accept", fails+1, patience) {
-				return failf("accept was called %d times, %d of them failed", k.count("accept"), fails)
+				return Failf("accept was called %d times, %d of them failed", k.count("accept"), fails)
 			}
 			calls := k.times("accept")
 			gaps = append(gaps, calls[fails].Sub(calls[fails-1]))
@@ -89,7 +89,7 @@ func acceptOneClient(s *server, k *kernel) error {
 
 // answerAccept makes a plan that begins with a call to come: while a server of
 // one client has one, it is not asleep in accept.
-func (s *server) answerAccept(k *kernel, p plan) error {
+func (s *Server) answerAccept(k *kernel, p plan) error {
 	if s.Concurrent {
 		k.set("accept", p)
 		return nil
@@ -107,7 +107,7 @@ func (s *server) answerAccept(k *kernel, p plan) error {
 // A server that does not pause calls it thousands of times.
 const quietCalls = 30
 
-func acceptInARow(s *server, k *kernel) error {
+func acceptInARow(s *Server, k *kernel) error {
 	witness, err := s.witness()
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func acceptInARow(s *server, k *kernel) error {
 		return err
 	}
 	if !k.wait("accept", 65, patience) {
-		return failf("accept was called %d times only", k.count("accept"))
+		return Failf("accept was called %d times only", k.count("accept"))
 	}
 	if calls := k.times("accept"); calls[64].Sub(calls[63]) < 50*time.Millisecond {
 		return &Failure{Sent: "accept(2) fails with ECONNABORTED each time", Want: "a pause of 100 ms after 64 in a row",
@@ -133,14 +133,14 @@ func acceptInARow(s *server, k *kernel) error {
 			Got: fmt.Sprintf("%d calls in a second", n)}
 	}
 	if err := witness.each((*client).ping); err != nil {
-		return after(err, "accept(2) fails with ECONNABORTED each time")
+		return After(err, "accept(2) fails with ECONNABORTED each time")
 	}
 	k.set("accept", nil)
-	return after(waiting.answered(), "accept(2) works again")
+	return After(waiting.answered(), "accept(2) works again")
 }
 
 // witness is a client that is served while others cannot come in.
-func (s *server) witness() (clients, error) {
+func (s *Server) witness() (clients, error) {
 	if !s.Concurrent {
 		return nil, nil
 	}
@@ -148,7 +148,7 @@ func (s *server) witness() (clients, error) {
 }
 
 // dialMute connects n clients that have sent a message and wait.
-func (s *server) dialMute(n int) (all clients, err error) {
+func (s *Server) dialMute(n int) (all clients, err error) {
 	for range n {
 		c, err := s.dial()
 		if err != nil {
@@ -183,36 +183,36 @@ func acceptBroken(t *Target) error {
 		if err != nil {
 			return err
 		}
-		defer s.kill()
+		defer s.Kill()
 		if err = s.offendAll(bad); err == nil {
 			err = s.brokenBy(k, errno)
 		}
 		if err == nil {
-			s.stderr.wait(patience, func(string) bool { return false }) // until all of it is there
-			list := s.stderr.all()
+			s.Stderr.Wait(patience, func(string) bool { return false }) // until all of it is there
+			list := s.Stderr.All()
 			told, single, counts := tally(list, isReset)
 			last := list[len(list)-1]
 			if len(list) != single+counts+1 || told != bad || !strings.Contains(last, "accept") {
-				err = failf("%d lines, which tell of %d bad clients of %d; the last: %s", len(list), told, bad, last)
+				err = Failf("%d lines, which tell of %d bad clients of %d; the last: %s", len(list), told, bad, last)
 			}
 		}
 		if err != nil {
-			return s.explain(after(err, "accept(2) fails with "+unix.ErrnoName(errno)))
+			return s.Explain(After(err, "accept(2) fails with "+unix.ErrnoName(errno)))
 		}
 	}
 	return nil
 }
 
 // brokenBy has accept fail for good and wants the server to end with status 1.
-func (s *server) brokenBy(k *kernel, errno unix.Errno) error {
+func (s *Server) brokenBy(k *kernel, errno unix.Errno) error {
 	if err := s.answerAccept(k, always(errno)); err != nil {
 		return err
 	}
 	waiting, _ := s.dialMute(1) // it may be too late for that
 	defer waiting.close()
-	code, err := s.wait(stopLimit)
+	code, err := s.Wait(stopLimit)
 	if err == nil && code != 1 {
-		err = errors.New(s.state())
+		err = errors.New(s.State())
 	}
 	if err != nil {
 		return &Failure{Want: "exit status 1", Got: err.Error()}
@@ -229,16 +229,16 @@ func acceptBrokenUnread(t *Target) error {
 	if err := h.fill(); err != nil {
 		return err
 	}
-	s, k, err := t.startHostile(outfit{stderr: h.server})
+	s, k, err := t.startHostile(outfit{Stderr: h.server})
 	if err != nil {
 		return err
 	}
-	defer s.kill()
-	return s.explain(after(s.brokenBy(k, unix.EBADF), "accept(2) fails with EBADF, and nobody reads the log, which is full"))
+	defer s.Kill()
+	return s.Explain(After(s.brokenBy(k, unix.EBADF), "accept(2) fails with EBADF, and nobody reads the log, which is full"))
 }
 
 // acceptUnknown has one such error after the other, each an episode of its own.
-func acceptUnknown(s *server, k *kernel) error {
+func acceptUnknown(s *Server, k *kernel) error {
 	witness, err := s.witness()
 	if err != nil {
 		return err
@@ -246,14 +246,14 @@ func acceptUnknown(s *server, k *kernel) error {
 	defer witness.close()
 	for i, errno := range []unix.Errno{unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EMFILE, unix.EPERM} {
 		if err := s.episode(k, errno, witness, i+1); err != nil {
-			return after(err, fmt.Sprintf("accept(2) fails with %s each time", unix.ErrnoName(errno)))
+			return After(err, fmt.Sprintf("accept(2) fails with %s each time", unix.ErrnoName(errno)))
 		}
 	}
 	return nil
 }
 
 // episode is a time in which accept fails, the nth.
-func (s *server) episode(k *kernel, errno unix.Errno, witness clients, n int) error {
+func (s *Server) episode(k *kernel, errno unix.Errno, witness clients, n int) error {
 	if err := s.answerAccept(k, always(errno)); err != nil {
 		return err
 	}
@@ -263,7 +263,7 @@ func (s *server) episode(k *kernel, errno unix.Errno, witness clients, n int) er
 		return err
 	}
 	if !k.wait("accept", 2, patience) {
-		return failf("accept was called %d times only: it is not tried again", k.count("accept"))
+		return Failf("accept was called %d times only: it is not tried again", k.count("accept"))
 	}
 	if calls := k.during("accept", 500*time.Millisecond); calls > quietCalls {
 		return &Failure{Want: "a pause of 100 ms after each call", Got: fmt.Sprintf("%d calls in half a second", calls)}
@@ -273,21 +273,21 @@ func (s *server) episode(k *kernel, errno unix.Errno, witness clients, n int) er
 			return err
 		}
 	}
-	if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.Contains(l, errno.Error()) }); !ok {
-		return &Failure{Want: "a line with: " + errno.Error(), Got: s.stderr.excerpt()}
+	if _, ok := s.Stderr.Wait(patience, func(l string) bool { return strings.Contains(l, errno.Error()) }); !ok {
+		return &Failure{Want: "a line with: " + errno.Error(), Got: s.Stderr.Excerpt()}
 	}
 	k.set("accept", nil)
-	if err := after(waiting.answered(), "accept(2) works again"); err != nil {
+	if err := After(waiting.answered(), "accept(2) works again"); err != nil {
 		return err
 	}
-	if got := len(s.stderr.all()); got != n {
-		return &Failure{Want: fmt.Sprintf("one line for each time that accept(2) fails, %d in all", n), Got: s.stderr.excerpt(),
+	if got := len(s.Stderr.All()); got != n {
+		return &Failure{Want: fmt.Sprintf("one line for each time that accept(2) fails, %d in all", n), Got: s.Stderr.Excerpt(),
 			Cause: "the line is repeated within an episode, or the episode does not end with a success"}
 	}
 	return nil
 }
 
-func selectWithoutMemory(s *server, k *kernel) error {
+func selectWithoutMemory(s *Server, k *kernel) error {
 	all, err := s.dialMany(2)
 	if err != nil {
 		return err
@@ -298,23 +298,23 @@ func selectWithoutMemory(s *server, k *kernel) error {
 		return err
 	}
 	if !k.wait("select", 2, patience) {
-		return failf("select was called %d times only", k.count("select"))
+		return Failf("select was called %d times only", k.count("select"))
 	}
 	if n := k.during("select", time.Second); n > quietCalls {
 		return &Failure{Sent: "select(2) fails with ENOMEM each time", Want: "a sleep of 100 ms after each call", Got: fmt.Sprintf("%d calls in a second", n)}
 	}
 	k.set("select", nil)
 	if err := all.each(func(c *client) error { return c.recv(c.out.Load()) }); err != nil {
-		return after(err, "select(2) works again")
+		return After(err, "select(2) works again")
 	}
 	return errors.Join(s.alive(), s.shortLog(1))
 }
 
 // keepAlive looks for the server's end of a connection in /proc/net/tcp: its
 // timer is of kind 02 and runs for at most 15 s.
-func keepAlive(s *server) error {
+func keepAlive(s *Server) error {
 	if runtime.GOOS != "linux" {
-		return skipf("the timers of a connection are seen on Linux only")
+		return Skipf("the timers of a connection are seen on Linux only")
 	}
 	all, err := s.dialMany(1)
 	if err != nil {
@@ -342,7 +342,7 @@ func keepAlive(s *server) error {
 func timerOf(ends string) (string, error) {
 	table, err := os.ReadFile("/proc/net/tcp")
 	if err != nil {
-		return "", skipf("no table of connections: %v", err)
+		return "", Skipf("no table of connections: %v", err)
 	}
 	for line := range strings.Lines(string(table)) {
 		f := strings.Fields(line)

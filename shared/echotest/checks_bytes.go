@@ -15,30 +15,30 @@ import (
 // byteChecks: every byte comes back, in order, unchanged, however it is cut up,
 // and whoever stops sending still gets what it is owed.
 var byteChecks = []Check{
-	{Name: "echo", OnWire: true, Chapter: chapter1, run: on(echo),
+	{Name: "echo", OnWire: true, Chapter: chapter1, Proof: On(echo),
 		Promise: "what is sent comes back, to the client that sent it, one client after the other",
 		Cause:   "the bytes of one read are not written back as they came"},
-	{Name: "any-segmentation", OnWire: true, Chapter: chapter2, run: on(anySegmentation),
+	{Name: "any-segmentation", OnWire: true, Chapter: chapter2, Proof: On(anySegmentation),
 		Promise: "more than a MiB comes back unchanged, whatever pieces it was sent in",
 		Cause:   "after a short write the unsent tail is lost, sent twice, or overtaken by newer bytes"},
-	{Name: "dribble", OnWire: true, Chapter: chapter1, run: on(dribble),
+	{Name: "dribble", OnWire: true, Chapter: chapter1, Proof: On(dribble),
 		Promise: "bytes that come one by one come back",
 		Cause:   "a read is taken for a whole message, or a reply waits for more than it needs"},
-	{Name: "no-delay", OnWire: true, Alone: true, Chapter: chapter1, run: on(noDelay),
+	{Name: "no-delay", OnWire: true, Alone: true, Chapter: chapter1, Proof: On(noDelay),
 		Promise: "a reply does not wait for the acknowledgement of the one before",
 		Cause:   "TCP_NODELAY is not set on the accepted socket: Nagle's algorithm holds the second reply back"},
-	{Name: "half-close", OnWire: true, Chapter: chapter1, run: on(halfClose),
+	{Name: "half-close", OnWire: true, Chapter: chapter1, Proof: On(halfClose),
 		Promise: "a client that half-closes gets every byte, then end of file",
 		Cause:   "end of file is taken for 'close': it only means that no more input comes"},
-	{Name: "half-close-queued", OnWire: true, Alone: true, Chapter: chapter2, run: on(halfCloseQueued),
+	{Name: "half-close-queued", OnWire: true, Alone: true, Chapter: chapter2, Proof: On(halfCloseQueued),
 		Promise: "a client that half-closes before it reads anything gets every byte, then end of file",
 		Cause:   "at end of file the connection is closed although bytes are still unsent"},
-	{Name: "many-clients", OnWire: true, Chapter: chapter3, when: concurrent, run: on(manyClients),
+	{Name: "many-clients", OnWire: true, Chapter: chapter3, when: concurrent, Proof: On(manyClients),
 		Promise: "a thousand clients at once (what fits in an fd_set) are all served, each its own bytes",
 		Cause:   "a fixed number of clients, a buffer shared by two of them, or a descriptor's number kept after it was closed"},
 }
 
-func echo(s *server) error {
+func echo(s *Server) error {
 	for range 3 {
 		c, err := s.dial()
 		if err != nil {
@@ -58,7 +58,7 @@ func echo(s *server) error {
 	return nil
 }
 
-func anySegmentation(s *server) error {
+func anySegmentation(s *Server) error {
 	st := newStream(s.Promises, seeds.Add(1), upTo(9000), 3<<19)
 	c, err := s.dialWith(st)
 	if err != nil {
@@ -80,10 +80,10 @@ func anySegmentation(s *server) error {
 	if err := c.recv(end); err != nil {
 		return err
 	}
-	return errors.Join(c.recvEOF(), <-sent)
+	return errors.Join(c.RecvEOF(), <-sent)
 }
 
-func dribble(s *server) error {
+func dribble(s *Server) error {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(20), 3000))
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func dribble(s *server) error {
 // noDelay makes the server reply twice while the client has nothing to send
 // that could carry an acknowledgement: a read ends at an urgent byte, so what is
 // before it and what is behind it are two reads and two replies.
-func noDelay(s *server) error {
+func noDelay(s *Server) error {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(50), 4000))
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func (c *client) sendTwo() error {
 	return errors.Join(err, outer)
 }
 
-func halfClose(s *server) error {
+func halfClose(s *Server) error {
 	for _, size := range []int64{0, 1, 100, 100_000} {
 		c, err := s.dial()
 		if err != nil {
@@ -168,19 +168,19 @@ func halfClose(s *server) error {
 		}
 		c.Close()
 		if err != nil {
-			return after(err, "half-close after sending")
+			return After(err, "half-close after sending")
 		}
 	}
 	return nil
 }
 
-func halfCloseQueued(s *server) error { return sweep(s, true) }
+func halfCloseQueued(s *Server) error { return sweep(s, true) }
 
 // sweep has clients send without reading, the first a little less than the
 // kernel holds of the replies, each next one 100 KB more, so that some of them
 // leave the server with unsent bytes (and, of frames, with whole ones in hand)
 // while nothing more comes. Then all read.
-func sweep(s *server, halfClose bool) error {
+func sweep(s *Server, halfClose bool) error {
 	sizes := []int64{60_000, 300_000, 1_000_000}
 	for d := int64(-400_000); d <= 800_000; d += 100_000 {
 		sizes = append(sizes, max(kernelHolds()+d, 100_000))
@@ -214,7 +214,7 @@ func sweep(s *server, halfClose bool) error {
 	return nil
 }
 
-func sweepOneByOne(s *server, sizes []int64, halfClose bool) error {
+func sweepOneByOne(s *Server, sizes []int64, halfClose bool) error {
 	for _, size := range sizes {
 		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow)
 		if err != nil {
@@ -241,7 +241,7 @@ var kernelHolds = sync.OnceValue(func() int64 {
 		return guess
 	}
 	defer l.Close()
-	s := &server{addr: l.Addr().String()}
+	s := &Server{Addr: l.Addr().String()}
 	deaf, err := s.dialSized(newStream(s.Promises, 0, sized(1000), 1000), smallWindow)
 	if err != nil {
 		return guess
@@ -284,12 +284,12 @@ func (c *client) settle(closed bool) error {
 		err = c.CloseWrite()
 	}
 	if err == nil {
-		err = c.recvEOF()
+		err = c.RecvEOF()
 	}
-	return after(err, fmt.Sprintf("%d bytes, then half-close=%v, before any was read", c.out.Load(), closed))
+	return After(err, fmt.Sprintf("%d bytes, then half-close=%v, before any was read", c.out.Load(), closed))
 }
 
-func manyClients(s *server) error {
+func manyClients(s *Server) error {
 	n, err := s.room(1100)
 	if err != nil {
 		return err
@@ -307,7 +307,7 @@ func manyClients(s *server) error {
 		}
 		for i, c := range all {
 			if err := c.recv(c.out.Load()); err != nil {
-				return after(err, fmt.Sprintf("client %d of %d, all at once", i+1, n))
+				return After(err, fmt.Sprintf("client %d of %d, all at once", i+1, n))
 			}
 		}
 	}

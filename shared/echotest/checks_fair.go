@@ -13,13 +13,13 @@ import (
 
 // fairChecks: whoever sends much is not served at the cost of the others.
 var fairChecks = []Check{
-	{Name: "flood-is-fair", OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, run: on(floodIsFair),
+	{Name: "flood-is-fair", OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(floodIsFair),
 		Promise: "a client that sends as fast as it can does not starve the others",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
-	{Name: "turns-are-fair", Alone: true, Chapter: chapter2, when: concurrent, run: on(turnsAreFair, "-v=json"),
+	{Name: "turns-are-fair", Alone: true, Chapter: chapter2, when: concurrent, Proof: On(turnsAreFair, "-v=json"),
 		Promise: "a client that has sent megabytes at once is not served to its end before the others",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
-	{Name: "floods-are-fair", Alone: true, Chapter: chapter5, when: framed, run: on(floodsAreFair),
+	{Name: "floods-are-fair", Alone: true, Chapter: chapter5, when: framed, Proof: On(floodsAreFair),
 		Promise: "a client next to 20 that flood with frames of 1 MiB gets its reply after a little of each",
 		Cause:   "too much is read of each client in one turn: a turn is as long as all reads and writes in it together"},
 }
@@ -31,7 +31,7 @@ type flood struct {
 	sendEnd, readEnd chan error // how the two sides ended; nil at end of file
 }
 
-func (s *server) flood() (*flood, error) {
+func (s *Server) flood() (*flood, error) {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(4000), 1<<20))
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (f *flood) end() error {
 
 // floodIsFair counts in bytes instead of seconds: how much of the flood comes
 // back while another client waits for one small reply.
-func floodIsFair(s *server) error {
+func floodIsFair(s *Server) error {
 	f, err := s.flood()
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func floodIsFair(s *server) error {
 	before, start := f.in.Load(), time.Now()
 	for range pings {
 		if err := c.ping(); err != nil {
-			return after(err, "another client floods")
+			return After(err, "another client floods")
 		}
 	}
 	each, took := (f.in.Load()-before)/pings, time.Since(start)
@@ -114,10 +114,10 @@ func floodIsFair(s *server) error {
 
 // floodsAreFair counts how much of the floods is served for each message of a
 // client next to them.
-func floodsAreFair(s *server) error {
+func floodsAreFair(s *Server) error {
 	const floods, pings, most = 20, 60, 6 << 20
 	if raceEnabled {
-		return skipf("the floods' bytes are compared too slowly with the race detector")
+		return Skipf("the floods' bytes are compared too slowly with the race detector")
 	}
 	var all []*flood
 	for range floods {
@@ -143,7 +143,7 @@ func floodsAreFair(s *server) error {
 	for range pings {
 		before := served()
 		if err := c.ping(); err != nil {
-			return after(err, fmt.Sprintf("%d other clients flood", floods))
+			return After(err, fmt.Sprintf("%d other clients flood", floods))
 		}
 		each = append(each, served()-before)
 	}
@@ -158,7 +158,7 @@ func floodsAreFair(s *server) error {
 // turnsAreFair lets one client send megabytes and ten others a message each
 // while the server is suspended, and then looks in the narration for what was
 // read of the one before the last of the ten.
-func turnsAreFair(s *server) error {
+func turnsAreFair(s *Server) error {
 	const burst, most, rounds = 3 << 20, 2 << 20, 5
 	big, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(4000), 1<<20))
 	if err != nil {
@@ -173,7 +173,7 @@ func turnsAreFair(s *server) error {
 		return err
 	}
 	defer others.close()
-	j := s.journal()
+	j := s.Journal()
 	var before []int
 	for i := 0; len(before) < rounds; i++ {
 		n, whole, err := s.burstAgainst(j, big, burst, others)
@@ -186,7 +186,7 @@ func turnsAreFair(s *server) error {
 		if whole {
 			before = append(before, n)
 		} else if i == 4*rounds {
-			return failf("objects are left out of every burst of %d MiB", burst>>20)
+			return Failf("objects are left out of every burst of %d MiB", burst>>20)
 		}
 	}
 	slices.Sort(before)
@@ -199,8 +199,8 @@ func turnsAreFair(s *server) error {
 
 // burstAgainst tells how many bytes of big were read before every other client
 // was, and whether the narration of that is whole.
-func (s *server) burstAgainst(j *journal, big *client, burst int64, others clients) (before int, whole bool, err error) {
-	if err := s.suspend(); err != nil {
+func (s *Server) burstAgainst(j *Journal, big *client, burst int64, others clients) (before int, whole bool, err error) {
+	if err := s.Suspend(); err != nil {
 		return 0, false, err
 	}
 	old := len(j.read())
@@ -212,17 +212,17 @@ func (s *server) burstAgainst(j *journal, big *client, burst int64, others clien
 			return 0, false, err
 		}
 	}
-	if err := s.signal(unix.SIGCONT); err != nil {
+	if err := s.Signal(unix.SIGCONT); err != nil {
 		return 0, false, err
 	}
 	whole = true
-	ok := j.waitAll(patience, func(list []object) bool {
+	ok := j.WaitAll(patience, func(list []Object) bool {
 		var served int
 		before, served, whole = readOf(list, big, old)
 		return served == len(others) || !whole
 	})
 	if !ok {
-		return 0, false, &Failure{Want: "with -v=json, an object for the read of each client", Got: s.stderr.excerpt()}
+		return 0, false, &Failure{Want: "with -v=json, an object for the read of each client", Got: s.Stderr.Excerpt()}
 	}
 	return before, whole, others.each(func(o *client) error { return o.recv(o.out.Load()) })
 }
@@ -230,7 +230,7 @@ func (s *server) burstAgainst(j *journal, big *client, burst int64, others clien
 // readOf counts, in the objects from old on, how many bytes of big were read up
 // to the first read of the last other descriptor, and how many others there are.
 // If objects were left out, it cannot be known.
-func readOf(list []object, big *client, old int) (before, others int, whole bool) {
+func readOf(list []Object, big *client, old int) (before, others int, whole bool) {
 	fd, ok := ofPeer(state(list), big)
 	if !ok {
 		return 0, 0, true

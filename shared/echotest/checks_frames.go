@@ -10,40 +10,40 @@ import (
 
 // frameChecks: a frame is a 4-byte big-endian length and that many bytes.
 var frameChecks = []Check{
-	{Name: "header-split", OnWire: true, Chapter: chapter5, when: framed, run: on(headerSplit),
+	{Name: "header-split", OnWire: true, Chapter: chapter5, when: framed, Proof: On(headerSplit),
 		Promise: "a frame may be cut anywhere, also inside its header",
 		Cause:   "the header is decoded before all of its 4 bytes are there"},
-	{Name: "many-frames-at-once", OnWire: true, Chapter: chapter5, when: framed, run: on(manyFrames),
+	{Name: "many-frames-at-once", OnWire: true, Chapter: chapter5, when: framed, Proof: On(manyFrames),
 		Promise: "each of the frames that one read brings is answered",
 		Cause:   "only the first frame of a read is taken; the next waits for bytes that never come"},
-	{Name: "empty-frames", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(emptyFrames),
+	{Name: "empty-frames", OnWire: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(emptyFrames),
 		Promise: "an empty frame is a frame; a million of them are cheap",
 		Cause:   "length 0 is taken for 'nothing there', or the read buffer is moved for each frame (quadratic): keep a position, compact once per read"},
-	{Name: "greatest-frame", OnWire: true, Chapter: chapter5, when: framed, run: on(greatestFrame),
+	{Name: "greatest-frame", OnWire: true, Chapter: chapter5, when: framed, Proof: On(greatestFrame),
 		Promise: "a frame of exactly -max-frame bytes is legal",
 		Cause:   "the maximum is compared with >= or with the header counted in"},
-	{Name: "too-long", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(tooLong),
+	{Name: "too-long", OnWire: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(tooLong),
 		Promise: "a header over -max-frame ends that client: replies to the frames before it, then end of file, one log line, others unharmed",
 		Cause:   "the length is compared after it became signed or after 4 was added, or memory is allocated from it"},
-	{Name: "too-long-while-queued", OnWire: true, Chapter: chapter5, when: framed, run: on(tooLongWhileQueued),
+	{Name: "too-long-while-queued", OnWire: true, Chapter: chapter5, when: framed, Proof: On(tooLongWhileQueued),
 		Promise: "the replies owed before a too long frame arrive, also when the client reads late and sends on",
 		Cause:   "close(2) with unread input sends RST, which destroys what was sent: shutdown the sending side, read and discard for a while, then close"},
-	{Name: "linger-ends", OnWire: true, Chapter: chapter5, when: framed, run: on(lingerEnds),
+	{Name: "linger-ends", OnWire: true, Chapter: chapter5, when: framed, Proof: On(lingerEnds),
 		Promise: "a client that sends on forever after a too long frame is not listened to forever",
 		Cause:   "what is read and discarded after a protocol error has no bound in time and size"},
-	{Name: "claims-cost-nothing", Alone: true, Chapter: chapter5, when: framed, run: on(claimsCostNothing, "-max-frame", "67108864"),
+	{Name: "claims-cost-nothing", Alone: true, Chapter: chapter5, when: framed, Proof: On(claimsCostNothing, "-max-frame", "67108864"),
 		Promise: "memory grows with the bytes received, not with the bytes a header claims",
 		Cause:   "a buffer is allocated for the claimed length"},
-	{Name: "half-frame-waits", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(halfFrameWaits),
+	{Name: "half-frame-waits", OnWire: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(halfFrameWaits),
 		Promise: "nothing of a frame comes back before it is whole, and whoever stops inside one keeps nobody waiting",
 		Cause:   "bytes are echoed as they come (cut-through), or the server waits for the rest of one client's frame"},
-	{Name: "half-frame-ends", OnWire: true, Chapter: chapter5, when: framed, run: on(halfFrameEnds),
+	{Name: "half-frame-ends", OnWire: true, Chapter: chapter5, when: framed, Proof: On(halfFrameEnds),
 		Promise: "end of file inside a frame: the whole frames come back, nothing of the last, then end of file; one log line",
 		Cause:   "at end of file the whole frames in hand are dropped, or the broken one is answered"},
-	{Name: "small-limits", Chapter: chapter5, when: framed, run: on(smallLimits, "-max-frame", "1000", "-write-buffer", "16"),
+	{Name: "small-limits", Chapter: chapter5, when: framed, Proof: On(smallLimits, "-max-frame", "1000", "-write-buffer", "16"),
 		Promise: "-max-frame and -write-buffer are kept, and a frame longer than the write buffer still passes",
 		Cause:   "a frame is admitted only if it fits into the write buffer: admit it while the queue is below the mark"},
-	{Name: "idle-holds-no-buffer", Alone: true, Chapter: chapter5, when: framed, run: on(idleHoldsNoBuffer),
+	{Name: "idle-holds-no-buffer", Alone: true, Chapter: chapter5, when: framed, Proof: On(idleHoldsNoBuffer),
 		Promise: "a client that is idle after a large frame holds no buffer",
 		Cause:   "a connection keeps the buffer of its largest frame"},
 }
@@ -51,7 +51,7 @@ var frameChecks = []Check{
 // defaultMaxFrame is 05's -max-frame when it is not given.
 const defaultMaxFrame = 1 << 20
 
-func headerSplit(s *server) error {
+func headerSplit(s *Server) error {
 	st := &stream{}
 	for _, payload := range []string{"", "abc", "", "0123456"} {
 		st.block = append(st.block, frame([]byte(payload))...)
@@ -72,13 +72,13 @@ func headerSplit(s *server) error {
 			err = c.exchange(at - int64(cut) + int64(len(st.block)))
 		}
 		if err != nil {
-			return after(err, fmt.Sprintf("4 frames of %d bytes, cut after byte %d", len(st.block), cut))
+			return After(err, fmt.Sprintf("4 frames of %d bytes, cut after byte %d", len(st.block), cut))
 		}
 	}
 	return nil
 }
 
-func manyFrames(s *server) error {
+func manyFrames(s *Server) error {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(3), 100_000))
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func manyFrames(s *server) error {
 
 // emptyFrames: moving the rest of a 256 KiB read for each frame in it takes a
 // hundred times as long as reading on.
-func emptyFrames(s *server) error {
+func emptyFrames(s *Server) error {
 	c, err := s.dialWith(newStream(s.Promises, 0, sized(0), 4<<20))
 	if err != nil {
 		return err
@@ -101,21 +101,21 @@ func emptyFrames(s *server) error {
 	if !s.measurable() {
 		return c.exchange(4 << 20)
 	}
-	before, err := s.cpu()
+	before, err := s.CPU()
 	if err != nil {
 		return err
 	}
 	if err := c.exchange(4 << 20); err != nil {
 		return err
 	}
-	used, err := s.cpu()
+	used, err := s.CPU()
 	if used -= before; err == nil && used > 1500*time.Millisecond {
 		err = &Failure{Sent: c.told(), Want: "a million frames in well under a second of CPU", Got: fmt.Sprintf("%v of CPU", used)}
 	}
 	return err
 }
 
-func greatestFrame(s *server) error {
+func greatestFrame(s *Server) error {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(defaultMaxFrame), 1))
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func greatestFrame(s *server) error {
 	return c.exchange(5 * int64(len(c.block)))
 }
 
-func tooLong(s *server) error {
+func tooLong(s *Server) error {
 	witness, err := s.dialMany(1)
 	if err != nil {
 		return err
@@ -135,20 +135,20 @@ func tooLong(s *server) error {
 		did := "3 frames, then the header " + show(header) + " and 64 KiB more"
 		resident, _, err := s.growth(func() error { return s.overstep(header) })
 		if err != nil {
-			return after(err, did)
+			return After(err, did)
 		}
 		if resident > 64<<20 {
 			return &Failure{Sent: did, Want: "no memory for it", Got: fmt.Sprintf("%d MiB more", resident>>20)}
 		}
 		if err := witness[0].ping(); err != nil {
-			return after(err, "another client: "+did)
+			return After(err, "another client: "+did)
 		}
 	}
 	return nil
 }
 
 // overstep sends three frames and the header of one that is too long.
-func (s *server) overstep(header []byte) error {
+func (s *Server) overstep(header []byte) error {
 	c, err := s.dial()
 	if err != nil {
 		return err
@@ -169,13 +169,13 @@ func (s *server) overstep(header []byte) error {
 }
 
 // logged wants one line on standard error that names the client and word.
-func (s *server) logged(c *client, word string) error {
+func (s *Server) logged(c *client, word string) error {
 	if s.process == nil {
 		return nil
 	}
 	peer := c.LocalAddr().String()
 	want := fmt.Sprintf("one line on standard error that names the client, %s, and %q", peer, word)
-	_, ok := s.stderr.wait(patience/4, func(line string) bool {
+	_, ok := s.Stderr.Wait(patience/4, func(line string) bool {
 		return strings.Contains(line, peer) && strings.Contains(line, word)
 	})
 	if !ok {
@@ -184,7 +184,7 @@ func (s *server) logged(c *client, word string) error {
 	return s.shortLog(10)
 }
 
-func tooLongWhileQueued(s *server) error {
+func tooLongWhileQueued(s *Server) error {
 	for _, size := range []int64{100_000, 1_000_000, 3_000_000} {
 		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow)
 		if err != nil {
@@ -206,7 +206,7 @@ func tooLongWhileQueued(s *server) error {
 		}
 		c.Close()
 		if err = errors.Join(err, <-sent); err != nil {
-			return after(err, fmt.Sprintf("%d bytes of frames, a too long header and 50 KB more, before any was read", c.out.Load()))
+			return After(err, fmt.Sprintf("%d bytes of frames, a too long header and 50 KB more, before any was read", c.out.Load()))
 		}
 	}
 	return nil
@@ -214,7 +214,7 @@ func tooLongWhileQueued(s *server) error {
 
 // lingerEnds has two clients send on after the end of file: one fast, the other
 // a byte now and then.
-func lingerEnds(s *server) error {
+func lingerEnds(s *Server) error {
 	fast, err := s.dial()
 	if err != nil {
 		return err
@@ -242,7 +242,7 @@ func (c *client) sendOn(piece []byte, beat <-chan time.Time) error {
 	if _, err := c.Write([]byte{0xff, 0, 0, 0}); err != nil {
 		return err
 	}
-	if err := c.recvEOF(); err != nil {
+	if err := c.RecvEOF(); err != nil {
 		return err
 	}
 	sent := 0
@@ -260,7 +260,7 @@ func (c *client) sendOn(piece []byte, beat <-chan time.Time) error {
 		Want: "an end of the connection", Got: fmt.Sprintf("the server has taken %d bytes and takes more", sent)}
 }
 
-func claimsCostNothing(s *server) error {
+func claimsCostNothing(s *Server) error {
 	const n, claim = 48, 64 << 20
 	var all clients
 	defer func() { all.close() }()
@@ -284,7 +284,7 @@ func claimsCostNothing(s *server) error {
 	return err
 }
 
-func halfFrameWaits(s *server) error {
+func halfFrameWaits(s *Server) error {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(200_000), 1))
 	if err != nil {
 		return err
@@ -296,10 +296,10 @@ func halfFrameWaits(s *server) error {
 		}
 		did := fmt.Sprintf("%d bytes of a frame of 200004", part)
 		if err := s.turns(10); err != nil {
-			return after(err, "another client sent "+did)
+			return After(err, "another client sent "+did)
 		}
-		if err := c.silent(20 * time.Millisecond); err != nil {
-			return after(err, did)
+		if err := c.Silent(20 * time.Millisecond); err != nil {
+			return After(err, did)
 		}
 	}
 	if err := s.still("half a frame keeps the loop awake"); err != nil {
@@ -308,7 +308,7 @@ func halfFrameWaits(s *server) error {
 	return c.exchange(200_004)
 }
 
-func halfFrameEnds(s *server) error {
+func halfFrameEnds(s *Server) error {
 	for _, part := range []int{1, 3, 4, 50} {
 		c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(100), 1000))
 		if err != nil {
@@ -326,13 +326,13 @@ func halfFrameEnds(s *server) error {
 			err = s.logged(c, "")
 		}
 		if err != nil {
-			return after(err, fmt.Sprintf("2 frames, %d bytes of a third, half-close", part))
+			return After(err, fmt.Sprintf("2 frames, %d bytes of a third, half-close", part))
 		}
 	}
 	return nil
 }
 
-func smallLimits(s *server) error {
+func smallLimits(s *Server) error {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(1000), 100_000))
 	if err != nil {
 		return err
@@ -345,15 +345,15 @@ func smallLimits(s *server) error {
 	c.out.Store(0)
 	c.in.Store(0)
 	if err := c.exchange(10 * 1004); err != nil {
-		return after(err, "frames of exactly -max-frame 1000")
+		return After(err, "frames of exactly -max-frame 1000")
 	}
 	if _, err := c.Write([]byte{0, 0, 3, 233}); err != nil {
 		return err
 	}
-	return after(c.recvEOF(), "the header of a frame of 1001 bytes, -max-frame 1000")
+	return After(c.RecvEOF(), "the header of a frame of 1001 bytes, -max-frame 1000")
 }
 
-func idleHoldsNoBuffer(s *server) error {
+func idleHoldsNoBuffer(s *Server) error {
 	const n = 300
 	var all clients
 	defer func() { all.close() }()

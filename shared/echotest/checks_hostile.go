@@ -10,36 +10,36 @@ import (
 
 // hostileChecks: one client can not hurt another, nor the server.
 var hostileChecks = []Check{
-	{Name: "reset", OnWire: true, Alone: true, Chapter: chapter1, run: on(resets),
+	{Name: "reset", OnWire: true, Alone: true, Chapter: chapter1, Proof: On(resets),
 		Promise: "a client that resets its connection costs one descriptor for an instant, nothing else",
 		Cause:   "ECONNRESET or EPIPE of one client is treated as an error of the server, or the dead connection stays in the set and wakes the loop forever"},
-	{Name: "reset-unread", OnWire: true, Alone: true, Chapter: chapter2, run: on(resetUnread),
+	{Name: "reset-unread", OnWire: true, Alone: true, Chapter: chapter2, Proof: On(resetUnread),
 		Promise: "a client that resets with megabytes of echoes unread harms nobody",
 		Cause:   "the failing write of one client ends the server, or is tried again forever"},
-	{Name: "slow-reader", OnWire: true, Alone: true, Chapter: chapter2, run: on(slowReader),
+	{Name: "slow-reader", OnWire: true, Alone: true, Chapter: chapter2, Proof: On(slowReader),
 		Promise: "a client that does not read is not read either; the others are served; it gets every byte once it reads",
 		Cause:   "the server blocks (or spins) in writing to one client, or reads on and drops what it can not send"},
-	{Name: "slow-readers-memory", OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, run: on(slowReadersMemory),
+	{Name: "slow-readers-memory", OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(slowReadersMemory),
 		Promise: "clients that do not read cost a bounded amount of memory each",
 		Cause:   "unsent bytes are queued without a limit: stop reading a client while it has unsent bytes"},
-	{Name: "out-of-band", OnWire: true, Alone: true, Chapter: chapter3, run: on(outOfBand),
+	{Name: "out-of-band", OnWire: true, Alone: true, Chapter: chapter3, Proof: On(outOfBand),
 		Promise: "an urgent byte (MSG_OOB) is ignored, the rest comes back",
 		Cause:   "exceptional conditions are waited for (exceptfds, EPOLLPRI) and nobody takes them away"},
-	{Name: "gone-before-accept", Chapter: chapter1, run: on(goneBeforeAccept),
+	{Name: "gone-before-accept", Chapter: chapter1, Proof: On(goneBeforeAccept),
 		Promise: "clients that reset before they are accepted are forgotten; one that half-closed before it gets its echo",
 		Cause:   "an error of accept(2) that concerns one client (ECONNABORTED), or of setting up its socket, ends the server"},
-	{Name: "signal-storm", Chapter: chapter1, run: on(signalStorm),
+	{Name: "signal-storm", Chapter: chapter1, Proof: On(signalStorm),
 		Promise: "signals that mean nothing to the server lose no byte and do not end it",
 		Cause:   "EINTR is treated as an error: retry read, write and accept, go round the loop for select, epoll_wait and kevent"},
-	{Name: "stopped-and-continued", Chapter: chapter3, run: on(stoppedAndContinued),
+	{Name: "stopped-and-continued", Chapter: chapter3, Proof: On(stoppedAndContinued),
 		Promise: "a server that was suspended (SIGSTOP) goes on where it was (SIGCONT)",
 		Cause:   "the wait returns EINTR after SIGCONT and that ends the server"},
-	{Name: "stdin-closed", Chapter: chapter1, run: on(stdinClosed),
+	{Name: "stdin-closed", Chapter: chapter1, Proof: On(stdinClosed),
 		Promise: "the end of standard input means nothing to the server",
 		Cause:   "the server reads its standard input"},
 }
 
-func resets(s *server) error {
+func resets(s *Server) error {
 	witness := clients{}
 	defer func() { witness.close() }()
 	for i := range 150 {
@@ -53,7 +53,7 @@ func resets(s *server) error {
 		case 2: // after a reply
 			err = c.ping()
 		}
-		c.reset()
+		c.Reset()
 		if err != nil {
 			return err
 		}
@@ -65,31 +65,31 @@ func resets(s *server) error {
 	}
 	for _, c := range witness {
 		if err := c.ping(); err != nil {
-			return after(err, "150 others reset their connections")
+			return After(err, "150 others reset their connections")
 		}
 	}
-	if err := after(s.alive(), "150 resets"); err != nil {
+	if err := After(s.alive(), "150 resets"); err != nil {
 		return err
 	}
 	return s.still("a reset connection was not removed: its readiness never ends")
 }
 
-func resetUnread(s *server) error {
+func resetUnread(s *Server) error {
 	stuck := make(clients, 3)
 	for i := range stuck {
 		var err error
 		if stuck[i], err = s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow); err != nil {
 			return err
 		}
-		defer stuck[i].reset()
+		defer stuck[i].Reset()
 	}
 	if err := stuck.each(overfill); err != nil {
 		return err
 	}
 	for _, c := range stuck {
-		c.reset()
+		c.Reset()
 	}
-	if err := after(s.alive(), "3 clients sent without reading, then reset"); err != nil {
+	if err := After(s.alive(), "3 clients sent without reading, then reset"); err != nil {
 		return err
 	}
 	return s.still("a paused client that reset is still registered: an error can not be masked, so hand it to whatever handler there is")
@@ -99,7 +99,7 @@ func resetUnread(s *server) error {
 // server that took so much from a client that reads nothing keeps it in memory.
 const mostUnread = 96 << 20
 
-func slowReader(s *server) error {
+func slowReader(s *Server) error {
 	slow, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(3000), 100_000))
 	if err != nil {
 		return err
@@ -113,13 +113,13 @@ func slowReader(s *server) error {
 		return &Failure{Sent: slow.told(), Want: "at most 32 MiB more memory", Got: fmt.Sprintf("%d MiB more", resident>>20),
 			Cause: "unsent bytes are queued without a limit"}
 	}
-	if err := after(s.turns(50), "another client sends and does not read"); err != nil {
+	if err := After(s.turns(50), "another client sends and does not read"); err != nil {
 		return err
 	}
 	if err := s.still("the loop is awake for a client that does not read: drop the interest in reading while bytes are unsent, and wait for writability instead of trying"); err != nil {
 		return err
 	}
-	return after(slow.exchange(slow.whole()), "sent until the server took no more, then began to read")
+	return After(slow.exchange(slow.whole()), "sent until the server took no more, then began to read")
 }
 
 // overfill fills a client's connection and fails if there seems to be no bottom.
@@ -144,7 +144,7 @@ func (c *client) whole() int64 {
 // slowReadersMemory: from 02 on a server holds one read buffer (64 KiB) of a
 // client it can not send to. 05 holds the write buffer, a frame and one read
 // (256 KiB each, with these small frames). A Go heap takes twice what it holds.
-func slowReadersMemory(s *server) error {
+func slowReadersMemory(s *Server) error {
 	const n = 24
 	each := int64(64 << 10)
 	if s.Framed {
@@ -187,7 +187,7 @@ func (list clients) each(do func(*client) error) error {
 	return first
 }
 
-func outOfBand(s *server) error {
+func outOfBand(s *Server) error {
 	c, err := s.dial()
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func outOfBand(s *server) error {
 			err = c.urgent()
 		}
 		if err == nil {
-			err = after(c.ping(), "an urgent byte (MSG_OOB)")
+			err = After(c.ping(), "an urgent byte (MSG_OOB)")
 		}
 		if err != nil {
 			return err
@@ -223,22 +223,22 @@ func (c *client) urgent() error {
 	var sendErr error
 	raw.Control(func(fd uintptr) { sendErr = unix.Sendto(int(fd), []byte("!"), unix.MSG_OOB, nil) })
 	if sendErr != nil {
-		return skipf("no urgent data here: %v", sendErr)
+		return Skipf("no urgent data here: %v", sendErr)
 	}
 	return nil
 }
 
-func goneBeforeAccept(s *server) error {
-	if err := s.suspend(); err != nil {
+func goneBeforeAccept(s *Server) error {
+	if err := s.Suspend(); err != nil {
 		return err
 	}
-	defer s.signal(unix.SIGCONT)
+	defer s.Signal(unix.SIGCONT)
 	for range 30 {
 		c, err := s.dial() // the kernel's backlog answers for the server
 		if err != nil {
 			return err
 		}
-		c.reset()
+		c.Reset()
 	}
 	early, err := s.dial()
 	if err != nil {
@@ -248,17 +248,17 @@ func goneBeforeAccept(s *server) error {
 	if err := errors.Join(early.send(early.next(500)), early.CloseWrite()); err != nil {
 		return err
 	}
-	if err := s.signal(unix.SIGCONT); err != nil {
+	if err := s.Signal(unix.SIGCONT); err != nil {
 		return err
 	}
-	if err := after(early.drain(), "30 clients connected and reset; one sent and half-closed; then the server was let run"); err != nil {
+	if err := After(early.drain(), "30 clients connected and reset; one sent and half-closed; then the server was let run"); err != nil {
 		return err
 	}
 	return s.alive()
 }
 
 // signalStorm sends what a Go program ignores or handles by itself.
-func signalStorm(s *server) error {
+func signalStorm(s *Server) error {
 	st := newStream(s.Promises, seeds.Add(1), upTo(2000), 1<<20)
 	c, err := s.dialWith(st)
 	if err != nil {
@@ -273,7 +273,7 @@ func signalStorm(s *server) error {
 				sent <- i
 				return
 			default:
-				s.signal([]unix.Signal{unix.SIGURG, unix.SIGWINCH, unix.SIGPIPE, unix.SIGCHLD}[i%4])
+				s.Signal([]unix.Signal{unix.SIGURG, unix.SIGWINCH, unix.SIGPIPE, unix.SIGCHLD}[i%4])
 			}
 		}
 	}()
@@ -289,14 +289,14 @@ func signalStorm(s *server) error {
 		err = errors.Join(err, c.exchange(c.whole()))
 	}
 	close(stop)
-	err = after(err, fmt.Sprintf("%d signals", <-sent))
+	err = After(err, fmt.Sprintf("%d signals", <-sent))
 	if err != nil {
 		return err
 	}
 	return c.finish()
 }
 
-func stoppedAndContinued(s *server) error {
+func stoppedAndContinued(s *Server) error {
 	c, err := s.dial()
 	if err != nil {
 		return err
@@ -304,24 +304,24 @@ func stoppedAndContinued(s *server) error {
 	defer c.Close()
 	for range 5 {
 		if err := c.ping(); err != nil {
-			return after(err, "SIGSTOP, SIGCONT")
+			return After(err, "SIGSTOP, SIGCONT")
 		}
-		if err := s.suspend(); err != nil {
+		if err := s.Suspend(); err != nil {
 			return err
 		}
 		end := c.next(c.out.Load())
-		err := errors.Join(c.send(end), c.silent(20*time.Millisecond), s.signal(unix.SIGCONT))
+		err := errors.Join(c.send(end), c.Silent(20*time.Millisecond), s.Signal(unix.SIGCONT))
 		if err == nil {
 			err = c.recv(end)
 		}
 		if err != nil {
-			return after(err, "SIGSTOP, SIGCONT")
+			return After(err, "SIGSTOP, SIGCONT")
 		}
 	}
 	return c.finish()
 }
 
-func stdinClosed(s *server) error {
+func stdinClosed(s *Server) error {
 	c, err := s.dial()
 	if err != nil {
 		return err
@@ -330,10 +330,10 @@ func stdinClosed(s *server) error {
 	if err := c.ping(); err != nil {
 		return err
 	}
-	s.stdin.Close()
+	s.Stdin.Close()
 	for range 20 {
 		if err := c.ping(); err != nil {
-			return after(err, "end of the server's standard input")
+			return After(err, "end of the server's standard input")
 		}
 	}
 	return nil

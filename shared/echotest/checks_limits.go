@@ -13,16 +13,16 @@ import (
 
 // limitChecks: running out of something is survivable, quiet, and ends by itself.
 var limitChecks = []Check{
-	{Name: "churn", OnWire: true, Chapter: chapter1, run: limited(fewDescriptors, churn),
+	{Name: "churn", OnWire: true, Chapter: chapter1, Proof: limited(fewDescriptors, churn),
 		Promise: "thousands of connections come and go, and no descriptor is lost",
 		Cause:   "a path on which a client ends without close(2): end of file, reset, or an error of accept's aftermath"},
-	{Name: "out-of-descriptors", Alone: true, Chapter: chapter2, when: concurrent, run: limited(fewDescriptors, outOfDescriptors),
+	{Name: "out-of-descriptors", Alone: true, Chapter: chapter2, when: concurrent, Proof: limited(fewDescriptors, outOfDescriptors),
 		Promise: "when descriptors run out those who are served go on, the log stays short, the CPU still, and who waits is served when somebody leaves",
 		Cause:   "EMFILE from accept(2) ends the server, or the listener stays readable and the loop spins: leave the listener alone for a moment"},
-	{Name: "out-of-descriptors-alone", Alone: true, Chapter: chapter1, run: on(outOfDescriptorsAlone),
+	{Name: "out-of-descriptors-alone", Alone: true, Chapter: chapter1, Proof: On(outOfDescriptorsAlone),
 		Promise: "EMFILE without a client that could leave is retried within a moment, in one log line",
 		Cause:   "EMFILE from accept(2) ends the server, is retried without a pause, or is retried only when a client leaves"},
-	{Name: "beyond-fd-setsize", Chapter: chapter4, when: func(p Promises) bool { return p.Concurrent && !p.FDSet }, run: on(beyondFDSetsize),
+	{Name: "beyond-fd-setsize", Chapter: chapter4, when: func(p Promises) bool { return p.Concurrent && !p.FDSet }, Proof: On(beyondFDSetsize),
 		Promise: "more clients than fit in an fd_set are served",
 		Cause:   "select(2), or a table of a fixed size"},
 }
@@ -32,7 +32,7 @@ const fewDescriptors = 48
 
 // room is how many clients can be connected at once, at most want: both ends
 // need descriptors, and an fd_set has its own end.
-func (s *server) room(want int) (int, error) {
+func (s *Server) room(want int) (int, error) {
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
 		return 0, err
@@ -45,14 +45,14 @@ func (s *server) room(want int) (int, error) {
 		n = min(n, unix.FD_SETSIZE-40)
 	}
 	if n < 50 {
-		return 0, skipf("only %d descriptors here (ulimit -n)", lim.Cur)
+		return 0, Skipf("only %d descriptors here (ulimit -n)", lim.Cur)
 	}
 	return n, nil
 }
 
 // churn needs no count of descriptors: the server has so few that any leak
 // brings it to an end.
-func churn(s *server) error {
+func churn(s *Server) error {
 	const rounds, width = 250, 8
 	errs := make(chan error, width)
 	for w := range width {
@@ -71,14 +71,14 @@ func churn(s *server) error {
 		}
 	}
 	if first != nil {
-		return after(first, fmt.Sprintf("%d connections, %d at a time, that end in four ways", rounds*width, width))
+		return After(first, fmt.Sprintf("%d connections, %d at a time, that end in four ways", rounds*width, width))
 	}
 	return s.alive()
 }
 
 // comeAndGo is one short connection. Most end with a reset, which leaves no
 // TIME_WAIT behind: a machine has only so many ports.
-func (s *server) comeAndGo(i int) error {
+func (s *Server) comeAndGo(i int) error {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(100), 300))
 	if err != nil {
 		return err
@@ -95,13 +95,13 @@ func (s *server) comeAndGo(i int) error {
 			err = c.finish()
 		}
 	}
-	c.reset()
+	c.Reset()
 	return err
 }
 
 // outOfDescriptors has more than twice as many clients come as there is room
 // for; some kernels let no more than 128 wait.
-func outOfDescriptors(s *server) error {
+func outOfDescriptors(s *Server) error {
 	first, err := s.dialMany(1)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func outOfDescriptors(s *server) error {
 	}
 	for range 50 {
 		if err := first[0].ping(); err != nil {
-			return after(err, fmt.Sprintf("%d clients more than there are descriptors for", fewDescriptors))
+			return After(err, fmt.Sprintf("%d clients more than there are descriptors for", fewDescriptors))
 		}
 	}
 	if err := s.still("the listener stays readable while accept(2) fails: leave it alone until a moment has passed or a client has left"); err != nil {
@@ -140,7 +140,7 @@ func outOfDescriptors(s *server) error {
 func leaveInTurn(all clients) error {
 	for i, c := range all {
 		if err := c.recv(c.out.Load()); err != nil {
-			return after(err, fmt.Sprintf("%d clients wait for a descriptor; %d have been served and have left", len(all)-i, i))
+			return After(err, fmt.Sprintf("%d clients wait for a descriptor; %d have been served and have left", len(all)-i, i))
 		}
 		c.Close()
 	}
@@ -148,11 +148,11 @@ func leaveInTurn(all clients) error {
 }
 
 // shortLog wants at most n lines on standard error.
-func (s *server) shortLog(n int) error {
+func (s *Server) shortLog(n int) error {
 	if s.process == nil {
 		return nil
 	}
-	if got := len(s.stderr.all()); got > n {
+	if got := len(s.Stderr.All()); got > n {
 		return &Failure{Want: fmt.Sprintf("at most %d lines on standard error", n), Got: fmt.Sprintf("%d lines", got),
 			Cause: "a line for each failing call: log once when the trouble begins"}
 	}
@@ -161,7 +161,7 @@ func (s *server) shortLog(n int) error {
 
 // outOfDescriptorsAlone lowers the limit of a server that runs, under what it
 // has open, so that no client's leaving can help; and lifts it again.
-func outOfDescriptorsAlone(s *server) error {
+func outOfDescriptorsAlone(s *Server) error {
 	if err := s.alive(); err != nil { // has opened what it needs
 		return err
 	}
@@ -179,7 +179,7 @@ func outOfDescriptorsAlone(s *server) error {
 		return err
 	}
 	if err := errors.Join(lift(), waiting.recv(waiting.out.Load())); err != nil {
-		return after(err, "descriptors were out, and are there again")
+		return After(err, "descriptors were out, and are there again")
 	}
 	waiting.Close()
 	return errors.Join(s.alive(), s.shortLog(5))
@@ -187,7 +187,7 @@ func outOfDescriptorsAlone(s *server) error {
 
 // unserved gives a client that waits for a descriptor. A server asleep in
 // accept(2) has its next descriptor already, so the first may be served.
-func (s *server) unserved() (*client, error) {
+func (s *Server) unserved() (*client, error) {
 	for range 3 {
 		c, err := s.dial()
 		if err != nil {
@@ -196,20 +196,20 @@ func (s *server) unserved() (*client, error) {
 		if err := c.send(c.next(0)); err != nil {
 			return nil, err
 		}
-		if c.silent(100*time.Millisecond) == nil {
+		if c.Silent(100*time.Millisecond) == nil {
 			return c, nil
 		}
 		c.Close()
 	}
-	return nil, skipf("the lowered limit had no effect")
+	return nil, Skipf("the lowered limit had no effect")
 }
 
-func beyondFDSetsize(s *server) error {
+func beyondFDSetsize(s *Server) error {
 	want := unix.FD_SETSIZE + 100
 	if n, err := s.room(want); err != nil {
 		return err
 	} else if n < want {
-		return skipf("room for %d clients only (ulimit -n), not for %d", n, want)
+		return Skipf("room for %d clients only (ulimit -n), not for %d", n, want)
 	}
 	all, err := s.dialMany(want)
 	if err != nil {
@@ -218,7 +218,7 @@ func beyondFDSetsize(s *server) error {
 	defer all.close()
 	for _, c := range all {
 		if err := c.ping(); err != nil {
-			return after(err, fmt.Sprintf("%d clients at once", want))
+			return After(err, fmt.Sprintf("%d clients at once", want))
 		}
 	}
 	return s.still("idle clients cost CPU")

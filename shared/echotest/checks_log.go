@@ -14,52 +14,52 @@ import (
 // logChecks: whether anybody reads the log or not, the server serves; and no
 // line is lost while somebody does.
 var logChecks = []Check{
-	{Name: "unread-log", Alone: true, Chapter: chapter1, run: unreadLog,
+	{Name: "unread-log", Alone: true, Chapter: chapter1, Proof: unreadLog,
 		Promise: "a log that nobody reads keeps the server neither from serving nor from stopping",
 		Cause:   "write(2) to a full pipe sleeps, and the server with it: ask poll(2) first, and drop the line"},
-	{Name: "unread-log-counts", Chapter: chapter1, run: unreadLogCounts,
+	{Name: "unread-log-counts", Chapter: chapter1, Proof: unreadLogCounts,
 		Promise: "lines that nobody took are counted, and the count comes before the next line that gets out",
 		Cause:   "a line that cannot be written is waited for, or forgotten"},
-	{Name: "unread-narration", Alone: true, Chapter: chapter1, run: unreadNarration,
+	{Name: "unread-narration", Alone: true, Chapter: chapter1, Proof: unreadNarration,
 		Promise: "with -v, a narration that nobody reads keeps the server neither from serving nor from stopping",
 		Cause:   "write(2) to a full pipe sleeps, and the server with it: ask poll(2) first, and drop the line"},
-	{Name: "held-terminal", Chapter: chapter1, run: heldTerminal,
+	{Name: "held-terminal", Chapter: chapter1, Proof: heldTerminal,
 		Promise: "a terminal held by Ctrl-S keeps the server neither from serving nor from stopping",
 		Cause:   "write(2) to a terminal that is stopped sleeps, and the server with it"},
-	{Name: "unread-terminal", Alone: true, Chapter: chapter1, run: unreadTerminal,
+	{Name: "unread-terminal", Alone: true, Chapter: chapter1, Proof: unreadTerminal,
 		Promise: "a terminal that takes no more keeps the server neither from serving nor from stopping",
 		Cause:   "poll(2) reports a terminal as writable while there is room for one byte; write(2) of a longer line sleeps"},
-	{Name: "flooded-log", Alone: true, Chapter: chapter1, run: on(floodedLog),
+	{Name: "flooded-log", Alone: true, Chapter: chapter1, Proof: On(floodedLog),
 		Promise: "of lines of one kind five in a second are printed, and then their number: together they tell of every client",
 		Cause:   "a line for each bad client, or a count that is lost or wrong"},
-	{Name: "flooded-log-exit", Alone: true, Chapter: chapter1, run: floodedLogExit,
+	{Name: "flooded-log-exit", Alone: true, Chapter: chapter1, Proof: floodedLogExit,
 		Promise: "a server that stops first prints the counts that it owes: a log that is read tells of every client",
 		Cause:   "os.Exit or the end of main comes before the count of the last second"},
 }
 
 // offend is a client that ends badly, so that the server logs one line.
-func (s *server) offend() error {
+func (s *Server) offend() error {
 	c, err := s.dial()
 	if err != nil {
 		return err
 	}
-	defer c.reset()
+	defer c.Reset()
 	return c.ping() // a reset before accept(2) is told to nobody on some systems
 }
 
 // offendAll has n such clients, one after the other, and lets the server notice.
-func (s *server) offendAll(n int) error {
+func (s *Server) offendAll(n int) error {
 	for i := range n {
 		if err := s.offend(); err != nil {
-			return after(err, fmt.Sprintf("%d clients reset their connections", i))
+			return After(err, fmt.Sprintf("%d clients reset their connections", i))
 		}
 	}
-	return after(s.settled(), fmt.Sprintf("%d clients reset their connections", n))
+	return After(s.settled(), fmt.Sprintf("%d clients reset their connections", n))
 }
 
 // settled wants a new client to be served, and gives the server time to notice
 // what was before it.
-func (s *server) settled() error {
+func (s *Server) settled() error {
 	if err := s.alive(); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *server) settled() error {
 }
 
 // claim is a client that announces a frame of 4 GiB, which is logged as well.
-func (s *server) claim() error {
+func (s *Server) claim() error {
 	c, err := s.dial()
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (s *server) claim() error {
 	if _, err := c.Write([]byte{0xff, 0xff, 0xff, 0xff}); err != nil {
 		return err
 	}
-	return after(c.recvEOF(), "the header of a frame of 4 GiB")
+	return After(c.RecvEOF(), "the header of a frame of 4 GiB")
 }
 
 func unreadLog(t *Target) error {
@@ -89,7 +89,7 @@ func unreadLog(t *Target) error {
 	if err != nil {
 		return err
 	}
-	defer s.kill()
+	defer s.Kill()
 	for i := 0; i < 2000 && err == nil; i++ {
 		if err = s.offend(); s.Framed && err == nil && i%4 == 0 {
 			err = s.claim()
@@ -98,11 +98,11 @@ func unreadLog(t *Target) error {
 	if err == nil {
 		err = s.settled()
 	}
-	err = after(err, "2000 clients that end badly, while nobody reads the log")
+	err = After(err, "2000 clients that end badly, while nobody reads the log")
 	if err == nil {
-		err = s.stopBy(unix.SIGTERM, stopLimit)
+		err = s.StopBy(unix.SIGTERM, stopLimit)
 	}
-	return s.explain(err)
+	return s.Explain(err)
 }
 
 // unreadLogCounts has a log that takes nothing from the start, and fewer
@@ -121,8 +121,8 @@ func unreadLogCounts(t *Target) error {
 	if err != nil {
 		return err
 	}
-	defer s.kill()
-	err = after(s.offendAll(lost), "nobody reads the log, which is full")
+	defer s.Kill()
+	err = After(s.offendAll(lost), "nobody reads the log, which is full")
 	if err == nil {
 		err = s.release(h)
 	}
@@ -133,18 +133,18 @@ func unreadLogCounts(t *Target) error {
 		err = s.toldOf(lost)
 	}
 	if err == nil {
-		err = s.stopBy(unix.SIGTERM, stopLimit)
+		err = s.StopBy(unix.SIGTERM, stopLimit)
 	}
-	return s.explain(err)
+	return s.Explain(err)
 }
 
 var droppedLine = regexp.MustCompile(`^… ([\d,]+) lines? dropped: nobody was reading$`)
 
 // toldOf wants the log to begin with the number of lines that were lost, and to
 // go on with the line that came after them.
-func (s *server) toldOf(lost int) error {
-	s.stderr.waitAll(patience, func(list []string) bool { return len(list) >= 2 })
-	list := s.stderr.all()
+func (s *Server) toldOf(lost int) error {
+	s.Stderr.WaitAll(patience, func(list []string) bool { return len(list) >= 2 })
+	list := s.Stderr.All()
 	if len(list) >= 2 {
 		if m := droppedLine.FindStringSubmatch(list[0]); m != nil && number(m[1]) == lost && isReset(list[1]) {
 			return nil
@@ -152,7 +152,7 @@ func (s *server) toldOf(lost int) error {
 	}
 	return &Failure{Sent: fmt.Sprintf("%d clients that reset while the log took nothing, and one when it was read again", lost),
 		Want: fmt.Sprintf("… %d lines dropped: nobody was reading\nclient 127.0.0.1:51514: read: connection reset by peer", lost),
-		Got:  s.stderr.excerpt()}
+		Got:  s.Stderr.Excerpt()}
 }
 
 // number reads 1,242,333.
@@ -179,22 +179,22 @@ func unreadNarration(t *Target) error {
 		if err != nil {
 			return err
 		}
-		defer s.kill()
+		defer s.Kill()
 		if err = s.chatter(1500); err == nil {
 			err = s.release(h)
 		}
 		if err == nil {
 			err = s.tellsOfDrop(flag)
 		}
-		if err = after(err, "with "+flag); err != nil {
-			return s.explain(err)
+		if err = After(err, "with "+flag); err != nil {
+			return s.Explain(err)
 		}
 	}
 	return nil
 }
 
 // chatter has clients talk that do nothing wrong, with n messages in all.
-func (s *server) chatter(n int) error {
+func (s *Server) chatter(n int) error {
 	for n > 0 {
 		c, err := s.dial()
 		if err != nil {
@@ -208,7 +208,7 @@ func (s *server) chatter(n int) error {
 		}
 		c.Close()
 		if err != nil {
-			return after(err, "honest clients, while nobody reads the narration")
+			return After(err, "honest clients, while nobody reads the narration")
 		}
 	}
 	return s.alive()
@@ -216,22 +216,22 @@ func (s *server) chatter(n int) error {
 
 // tellsOfDrop wants the narration to say that lines are missing once it is read
 // again, and then stops the server.
-func (s *server) tellsOfDrop(flag string) error {
+func (s *Server) tellsOfDrop(flag string) error {
 	deadline := time.Now().Add(patience)
 	told := func(list []string) bool {
 		return slices.ContainsFunc(list, func(l string) bool {
 			return droppedLine.MatchString(l) || flag == "-v=json" && strings.Contains(l, `"kind":"dropped"`)
 		})
 	}
-	for !told(s.stderr.all()) {
+	for !told(s.Stderr.All()) {
 		if err := s.alive(); err != nil {
-			return after(err, "the narration is read again")
+			return After(err, "the narration is read again")
 		}
 		if time.Now().After(deadline) {
-			return &Failure{Sent: "more than a pipe holds was narrated, then the pipe was read", Want: "the number of lines that were dropped", Got: s.stderr.excerpt()}
+			return &Failure{Sent: "more than a pipe holds was narrated, then the pipe was read", Want: "the number of lines that were dropped", Got: s.Stderr.Excerpt()}
 		}
 	}
-	return s.stopBy(unix.SIGTERM, stopLimit)
+	return s.StopBy(unix.SIGTERM, stopLimit)
 }
 
 func heldTerminal(t *Target) error {
@@ -246,15 +246,15 @@ func heldTerminal(t *Target) error {
 		}
 		s, err := t.startHeld(h, args...)
 		if err != nil {
-			return after(err, fmt.Sprintf("started with %q on a terminal held by Ctrl-S", args))
+			return After(err, fmt.Sprintf("started with %q on a terminal held by Ctrl-S", args))
 		}
-		defer s.kill()
+		defer s.Kill()
 		err = s.offendAll(3)
 		if err == nil {
-			err = s.stopBy(unix.SIGTERM, stopLimit)
+			err = s.StopBy(unix.SIGTERM, stopLimit)
 		}
 		if err != nil {
-			return s.explain(after(err, fmt.Sprintf("with %q on a terminal held by Ctrl-S", args)))
+			return s.Explain(After(err, fmt.Sprintf("with %q on a terminal held by Ctrl-S", args)))
 		}
 	}
 	return nil
@@ -273,12 +273,12 @@ func unreadTerminal(t *Target) error {
 		if err != nil {
 			return err
 		}
-		defer s.kill()
+		defer s.Kill()
 		if err = s.chatter(400); err == nil {
-			err = s.stopBy(unix.SIGTERM, stopLimit)
+			err = s.StopBy(unix.SIGTERM, stopLimit)
 		}
 		if err != nil {
-			return s.explain(after(err, "on a terminal whose window takes no more"))
+			return s.Explain(After(err, "on a terminal whose window takes no more"))
 		}
 	}
 	return nil
@@ -301,7 +301,7 @@ func tally(list []string, kind func(string) bool) (told, single, counts int) {
 	return told, single, counts
 }
 
-func floodedLog(s *server) error {
+func floodedLog(s *Server) error {
 	const bad = 400
 	start := time.Now()
 	if err := s.offendAll(bad); err != nil {
@@ -322,9 +322,9 @@ func floodedLog(s *server) error {
 }
 
 // tallies waits until the log tells of n clients of a kind.
-func (s *server) tallies(start time.Time, n int, kind func(string) bool) error {
+func (s *Server) tallies(start time.Time, n int, kind func(string) bool) error {
 	var told, single, counts int
-	ok := s.stderr.waitAll(patience, func(list []string) bool {
+	ok := s.Stderr.WaitAll(patience, func(list []string) bool {
 		told, single, counts = tally(list, kind)
 		return told >= n
 	})
@@ -341,23 +341,23 @@ func (s *server) tallies(start time.Time, n int, kind func(string) bool) error {
 func floodedLogExit(t *Target) error {
 	const bad = 200
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT} {
-		s, err := t.start()
+		s, err := t.Start()
 		if err != nil {
 			return err
 		}
-		defer s.kill()
+		defer s.Kill()
 		if err = s.offendAll(bad); err == nil {
-			err = s.stopBy(sig, stopLimit)
+			err = s.StopBy(sig, stopLimit)
 		}
 		if err == nil {
-			s.stderr.wait(patience, func(string) bool { return false }) // until all of it is there
-			if told, _, _ := tally(s.stderr.all(), isReset); told != bad {
+			s.Stderr.Wait(patience, func(string) bool { return false }) // until all of it is there
+			if told, _, _ := tally(s.Stderr.All(), isReset); told != bad {
 				err = &Failure{Sent: fmt.Sprintf("%d clients that reset, and at once %s", bad, unix.SignalName(sig)),
 					Want: "lines and counts that add up to as many", Got: fmt.Sprint(told)}
 			}
 		}
 		if err != nil {
-			return s.explain(err)
+			return s.Explain(err)
 		}
 	}
 	return nil

@@ -7,13 +7,13 @@ import (
 
 // memoryChecks: what clients cost, and that it comes back.
 var memoryChecks = []Check{
-	{Name: "memory-per-client", Alone: true, Chapter: chapter5, when: framed, run: memoryPerClient,
+	{Name: "memory-per-client", Alone: true, Chapter: chapter5, when: framed, Proof: memoryPerClient,
 		Promise: "a client that does not take frames of 1 MiB costs at most 2,000 KiB",
 		Cause:   "a buffer that is doubled when it is full, or one kept beside what was copied out of it: allocate what is needed"},
-	{Name: "memory-comes-back", Alone: true, Long: true, Chapter: chapter5, when: framed, run: on(memoryComesBack),
+	{Name: "memory-comes-back", Alone: true, Long: true, Chapter: chapter5, when: framed, Proof: On(memoryComesBack),
 		Promise: "a minute after those clients have left, the memory is the system's again",
 		Cause:   "Go returns memory slowly by itself, and an idle server not at all: debug.FreeOSMemory some seconds after the last large buffer"},
-	{Name: "large-reply", Alone: true, Long: true, Chapter: chapter5, when: framed, run: on(largeReply, "-max-frame", "268435456"),
+	{Name: "large-reply", Alone: true, Long: true, Chapter: chapter5, when: framed, Proof: On(largeReply, "-max-frame", "268435456"),
 		Promise: "a reply of 128 MiB leaves nothing behind",
 		Cause:   "the buffer in which replies are put together is kept, however large it has grown"},
 }
@@ -24,7 +24,7 @@ const rememberedClients = 100
 // unreadFrames has n clients send six frames of 1 MiB, as far as the server takes
 // them, and read nothing. What they cost varies with what the kernel takes of
 // each, so they send in step.
-func (s *server) unreadFrames(n int) (all clients, err error) {
+func (s *Server) unreadFrames(n int) (all clients, err error) {
 	shared := newStream(s.Promises, 1, sized(defaultMaxFrame), 1)
 	for range n {
 		c, err := s.dialSized(shared, 4<<10)
@@ -53,18 +53,18 @@ func (s *server) unreadFrames(n int) (all clients, err error) {
 func memoryPerClient(t *Target) error {
 	const most = 2000
 	if raceEnabled {
-		return skipf("memory is not judged with the race detector")
+		return Skipf("memory is not judged with the race detector")
 	}
 	var each []int64
 	for range 3 {
-		s, err := t.start()
+		s, err := t.Start()
 		if err != nil {
 			return err
 		}
 		cost, err := s.costOfUnread()
-		s.kill()
+		s.Kill()
 		if err != nil {
-			return s.explain(err)
+			return s.Explain(err)
 		}
 		if each = append(each, cost); cost <= most {
 			return nil
@@ -75,7 +75,7 @@ func memoryPerClient(t *Target) error {
 }
 
 // costOfUnread is how much memory a client costs that reads nothing, in KiB.
-func (s *server) costOfUnread() (int64, error) {
+func (s *Server) costOfUnread() (int64, error) {
 	var all clients
 	defer func() { all.close() }()
 	resident, _, err := s.growth(func() (err error) {
@@ -85,22 +85,22 @@ func (s *server) costOfUnread() (int64, error) {
 	return resident >> 10 / rememberedClients, err
 }
 
-func memoryComesBack(s *server) error {
+func memoryComesBack(s *Server) error {
 	if !s.measurable() {
-		return skipf("memory is not judged with the race detector")
+		return Skipf("memory is not judged with the race detector")
 	}
 	all, err := s.unreadFrames(rememberedClients)
 	all.close()
 	if err != nil {
 		return err
 	}
-	return after(s.shrinks(), fmt.Sprintf("%d clients sent frames of 1 MiB and did not read, and have left", rememberedClients))
+	return After(s.shrinks(), fmt.Sprintf("%d clients sent frames of 1 MiB and did not read, and have left", rememberedClients))
 }
 
 // largeReply has its client stay: nothing is kept for it either.
-func largeReply(s *server) error {
+func largeReply(s *Server) error {
 	if !s.measurable() {
-		return skipf("memory is not judged with the race detector")
+		return Skipf("memory is not judged with the race detector")
 	}
 	c, err := s.dialWith(newStream(s.Promises, 1, sized(128<<20), 1))
 	if err != nil {
@@ -110,18 +110,18 @@ func largeReply(s *server) error {
 	if err := c.exchange(c.next(0)); err != nil {
 		return err
 	}
-	return after(s.shrinks(), "a frame of 128 MiB, and took its echo")
+	return After(s.shrinks(), "a frame of 128 MiB, and took its echo")
 }
 
 // shrinks wants the resident memory to be below 32 MiB within a minute.
-func (s *server) shrinks() error {
+func (s *Server) shrinks() error {
 	const most, limit = 32 << 20, time.Minute
 	beat := time.NewTicker(time.Second)
 	defer beat.Stop()
 	var resident int64
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); <-beat.C {
 		var err error
-		if resident, _, err = s.memory(); err != nil || resident < most {
+		if resident, _, err = s.Memory(); err != nil || resident < most {
 			return err
 		}
 	}

@@ -14,29 +14,29 @@ import (
 
 // narrationChecks: what -v says is what happened, in the order in which it did.
 var narrationChecks = []Check{
-	{Name: "narration", Chapter: chapter1, run: on(narration, "-v"),
+	{Name: "narration", Chapter: chapter1, Proof: On(narration, "-v"),
 		Promise: "-v tells each system call in words; what did nothing again and again is counted",
 		Cause:   "a system call that does not go through shared/socket or shared/narrate"},
-	{Name: "narration-order", Chapter: chapter1, run: on(narrationOrder, "-v"),
+	{Name: "narration-order", Chapter: chapter1, Proof: On(narrationOrder, "-v"),
 		Promise: "the order of the lines is the order of the calls",
 		Cause:   "lines that repeat are held back and printed later"},
-	{Name: "narration-halves", Chapter: chapter1, when: sleeps, run: on(narrationHalves, "-v"),
+	{Name: "narration-halves", Chapter: chapter1, when: sleeps, Proof: On(narrationHalves, "-v"),
 		Promise: "the last text on the screen is the call in which the server sleeps",
 		Cause:   "a call that may sleep is printed when it has returned: print its first half when it begins"},
-	{Name: "narration-between", Chapter: chapter1, when: sleeps, run: on(narrationBetween, "-v"),
+	{Name: "narration-between", Chapter: chapter1, when: sleeps, Proof: On(narrationBetween, "-v"),
 		Promise: "a log line ends the half of a call that is on the screen, and the call is printed as a whole when it returns",
 		Cause:   "the log and the narration do not know of each other"},
-	{Name: "narration-folds", Alone: true, Chapter: chapter2, run: on(narrationFolds, "-v"),
+	{Name: "narration-folds", Alone: true, Chapter: chapter2, Proof: On(narrationFolds, "-v"),
 		when:    func(p Promises) bool { return p.Concurrent && !p.Sleeps },
 		Promise: "calls that return EAGAIN again and again are one line a second",
 		Cause:   "a line for every call that did nothing"},
-	{Name: "narration-bytes", Chapter: chapter1, run: on(narrationBytes, "-v"),
+	{Name: "narration-bytes", Chapter: chapter1, Proof: On(narrationBytes, "-v"),
 		Promise: "bytes that are a number, or no text, are shown as numbers",
 		Cause:   "strconv.Quote writes the length 33 as an exclamation mark, and 7 as \\a"},
-	{Name: "narration-json", Chapter: chapter1, run: on(narrationJSON, "-v=json"),
+	{Name: "narration-json", Chapter: chapter1, Proof: On(narrationJSON, "-v=json"),
 		Promise: "-v=json tells each call in an object of its own, in order, with time and place",
 		Cause:   "a call that may sleep without its enter, a time that goes backwards, or a place outside of the rung"},
-	{Name: "narration-state", Alone: true, Chapter: chapter1, run: on(narrationState, "-v=json"),
+	{Name: "narration-state", Alone: true, Chapter: chapter1, Proof: On(narrationState, "-v=json"),
 		Promise: "who reads the objects knows which descriptors are open and how many bytes they carried, whatever was left out",
 		Cause:   "a gap that does not tell all descriptors, or one more that is left out unseen"},
 }
@@ -44,22 +44,22 @@ var narrationChecks = []Check{
 // toldLine matches a line of the narration: call(number) = result, words.
 var toldLine = regexp.MustCompile(`^\w+\(-?\d+\) = (-?\d+|\w+)(  ?.+)?$`)
 
-func narration(s *server) error {
+func narration(s *Server) error {
 	all, err := s.talkers()
 	if err != nil {
 		return err
 	}
 	defer all.close()
 	for _, want := range []string{"accept(", "read(", "write("} {
-		if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, want) }); !ok {
-			return &Failure{Want: "with -v, lines that begin with " + want + "...)", Got: s.stderr.excerpt()}
+		if _, ok := s.Stderr.Wait(patience, func(l string) bool { return strings.HasPrefix(l, want) }); !ok {
+			return &Failure{Want: "with -v, lines that begin with " + want + "...)", Got: s.Stderr.Excerpt()}
 		}
 	}
 	all.close()
-	if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, "close(") }); !ok {
-		return &Failure{Want: "with -v, lines that begin with close(...)", Got: s.stderr.excerpt()}
+	if _, ok := s.Stderr.Wait(patience, func(l string) bool { return strings.HasPrefix(l, "close(") }); !ok {
+		return &Failure{Want: "with -v, lines that begin with close(...)", Got: s.Stderr.Excerpt()}
 	}
-	list := s.stderr.all()
+	list := s.Stderr.All()
 	for _, line := range list {
 		if !toldLine.MatchString(line) && !folded(line) {
 			return &Failure{Want: `lines like: read(7) = 6  "hello\n"`, Got: line}
@@ -68,7 +68,7 @@ func narration(s *server) error {
 	return s.shortLog(150)
 }
 
-func (s *server) talkers() (clients, error) {
+func (s *Server) talkers() (clients, error) {
 	n := 1
 	if s.Concurrent {
 		n = 2
@@ -87,7 +87,7 @@ var waitCalls = []string{"select", "poll", "epoll_wait", "kevent"}
 // narrationOrder has clients do one thing after the other, each when the one
 // before it was answered, so there is one order, call by call. All say the same,
 // and the second gets the first one's descriptor: each line has been there before.
-func narrationOrder(s *server) error {
+func narrationOrder(s *Server) error {
 	var want []string
 	for _, who := range []string{"1", "2"} {
 		c, err := s.parrot()
@@ -108,7 +108,7 @@ func narrationOrder(s *server) error {
 		want = append(want, pair...)
 	}
 	var got []string
-	ok := s.stderr.waitAll(patience, func(list []string) bool {
+	ok := s.Stderr.WaitAll(patience, func(list []string) bool {
 		got = order(list)
 		return len(got) >= len(want)
 	})
@@ -117,15 +117,15 @@ func narrationOrder(s *server) error {
 			Want: strings.Join(want, " "), Got: strings.Join(got, " ")}
 	}
 	if s.Concurrent {
-		if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.Contains(l, ") = EAGAIN  ") }); !ok {
-			return &Failure{Want: "a call that returned EAGAIN, under that name", Got: s.stderr.excerpt()}
+		if _, ok := s.Stderr.Wait(patience, func(l string) bool { return strings.Contains(l, ") = EAGAIN  ") }); !ok {
+			return &Failure{Want: "a call that returned EAGAIN, under that name", Got: s.Stderr.Excerpt()}
 		}
 	}
 	return nil
 }
 
 // pairInTurn has two clients there at once, and returns the calls in their order.
-func (s *server) pairInTurn() (want []string, err error) {
+func (s *Server) pairInTurn() (want []string, err error) {
 	third, err := s.parrot()
 	if err != nil {
 		return nil, err
@@ -151,11 +151,11 @@ func (s *server) pairInTurn() (want []string, err error) {
 }
 
 // parrot is a client that says the same as every other one.
-func (s *server) parrot() (*client, error) { return s.dialWith(newStream(s.Promises, 1, sized(6), 1)) }
+func (s *Server) parrot() (*client, error) { return s.dialWith(newStream(s.Promises, 1, sized(6), 1)) }
 
 // ordered gives the calls of turns in which a server does something for one
 // client, as far as its model has them: a wait begins each turn.
-func (s *server) ordered(who string, turns ...string) (calls []string) {
+func (s *Server) ordered(who string, turns ...string) (calls []string) {
 	waits := s.Concurrent && s.Sleeps
 	for _, turn := range turns {
 		if waits {
@@ -216,18 +216,18 @@ func order(list []string) (calls []string) {
 var halfLine = regexp.MustCompile(`^(\w+)\((\d+)\)$`)
 
 // sleepsIn waits until the last text is the first half of a call of these.
-func (s *server) sleepsIn(calls ...string) error {
-	ok := s.stderr.waitTail(patience, func(tail string) bool {
+func (s *Server) sleepsIn(calls ...string) error {
+	ok := s.Stderr.WaitTail(patience, func(tail string) bool {
 		m := halfLine.FindStringSubmatch(tail)
 		return m != nil && slices.Contains(calls, m[1])
 	})
 	if !ok {
-		return &Failure{Want: fmt.Sprintf("an unfinished last line like: %s(8)", calls[0]), Got: fmt.Sprintf("%s\n%s", s.stderr.excerpt(), s.stderr.tail())}
+		return &Failure{Want: fmt.Sprintf("an unfinished last line like: %s(8)", calls[0]), Got: fmt.Sprintf("%s\n%s", s.Stderr.Excerpt(), s.Stderr.Tail())}
 	}
 	return nil
 }
 
-func narrationHalves(s *server) error {
+func narrationHalves(s *Server) error {
 	idle, busy := waitCalls, waitCalls
 	if !s.Concurrent {
 		idle, busy = []string{"accept"}, []string{"read"}
@@ -235,34 +235,34 @@ func narrationHalves(s *server) error {
 	if err := s.sleepsIn(idle...); err != nil {
 		return err
 	}
-	first := s.stderr.tail()
+	first := s.Stderr.Tail()
 	all, err := s.dialMany(1)
 	if err != nil {
 		return err
 	}
 	defer all.close()
-	if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, first+" = ") }); !ok {
-		return &Failure{Want: "the second half of " + first, Got: s.stderr.excerpt()}
+	if _, ok := s.Stderr.Wait(patience, func(l string) bool { return strings.HasPrefix(l, first+" = ") }); !ok {
+		return &Failure{Want: "the second half of " + first, Got: s.Stderr.Excerpt()}
 	}
 	if err := s.sleepsIn(busy...); err != nil {
-		return after(err, "a client that says nothing more")
+		return After(err, "a client that says nothing more")
 	}
 	all.close()
-	return after(s.sleepsIn(idle...), "the client leaves")
+	return After(s.sleepsIn(idle...), "the client leaves")
 }
 
 // narrationBetween has more bad clients than are printed in a second. Their
 // count comes while the server sleeps.
-func narrationBetween(s *server) error {
+func narrationBetween(s *Server) error {
 	for range 8 {
 		if err := s.offend(); err != nil {
 			return err
 		}
 	}
-	if _, ok := s.stderr.wait(patience, moreLine.MatchString); !ok {
-		return &Failure{Sent: "8 clients that reset", Want: "… 3 more like ...", Got: s.stderr.excerpt()}
+	if _, ok := s.Stderr.Wait(patience, moreLine.MatchString); !ok {
+		return &Failure{Sent: "8 clients that reset", Want: "… 3 more like ...", Got: s.Stderr.Excerpt()}
 	}
-	list := s.stderr.all()
+	list := s.Stderr.All()
 	i := slices.IndexFunc(list, moreLine.MatchString)
 	half, ended := strings.CutSuffix(list[i-1], "…")
 	if !ended || !halfLine.MatchString(half) {
@@ -272,20 +272,20 @@ func narrationBetween(s *server) error {
 		return err
 	}
 	whole := func(l string) bool { return strings.HasPrefix(l, half+" = ") && strings.Contains(l, "  after ") }
-	if !s.stderr.waitAll(patience, func(list []string) bool { return slices.ContainsFunc(list[i:], whole) }) {
-		return &Failure{Sent: "a client, after the count was printed", Want: half + " = ... as a whole, with the time that it slept", Got: s.stderr.excerpt()}
+	if !s.Stderr.WaitAll(patience, func(list []string) bool { return slices.ContainsFunc(list[i:], whole) }) {
+		return &Failure{Sent: "a client, after the count was printed", Want: half + " = ... as a whole, with the time that it slept", Got: s.Stderr.Excerpt()}
 	}
 	return nil
 }
 
-func narrationFolds(s *server) error {
+func narrationFolds(s *Server) error {
 	all, err := s.dialMany(3)
 	if err != nil {
 		return err
 	}
 	defer all.close()
 	var counts int
-	if !s.stderr.waitAll(patience, func(list []string) bool {
+	if !s.Stderr.WaitAll(patience, func(list []string) bool {
 		counts = 0
 		for _, l := range list {
 			if folded(l) {
@@ -294,12 +294,12 @@ func narrationFolds(s *server) error {
 		}
 		return counts >= 2 && folded(list[len(list)-1])
 	}) {
-		return &Failure{Want: "a count of the calls that returned EAGAIN, once a second", Got: s.stderr.excerpt()}
+		return &Failure{Want: "a count of the calls that returned EAGAIN, once a second", Got: s.Stderr.Excerpt()}
 	}
 	return s.shortLog(100)
 }
 
-func narrationBytes(s *server) error {
+func narrationBytes(s *Server) error {
 	c, err := s.dial()
 	if err != nil {
 		return err
@@ -313,14 +313,14 @@ func narrationBytes(s *server) error {
 		}
 		shown := `\x07\x0b\x01\ttab\r\n\x7f` + strings.Repeat("x", 60)
 		want := fmt.Sprintf(`= %d  "\x00\x00\x00\x%02x%s`, len(wire), size, shown[:12])
-		if _, ok := s.stderr.wait(patience, func(l string) bool { return strings.HasPrefix(l, "read(") && strings.Contains(l, want) }); !ok {
-			return &Failure{Sent: show(wire), Want: "with -v, a read " + want, Got: s.stderr.excerpt()}
+		if _, ok := s.Stderr.Wait(patience, func(l string) bool { return strings.HasPrefix(l, "read(") && strings.Contains(l, want) }); !ok {
+			return &Failure{Sent: show(wire), Want: "with -v, a read " + want, Got: s.Stderr.Excerpt()}
 		}
 	}
 	return nil
 }
 
-func narrationJSON(s *server) error {
+func narrationJSON(s *Server) error {
 	if err := s.offend(); err != nil { // a log line
 		return err
 	}
@@ -332,17 +332,17 @@ func narrationJSON(s *server) error {
 	if err := all.each((*client).finish); err != nil {
 		return err
 	}
-	j := s.journal()
-	for what, match := range map[string]func(*object) bool{
-		"a log line":                 func(o *object) bool { return o.Kind == "log" && isReset(o.Text) },
-		"an accept with the peer":    func(o *object) bool { return o.did("accept") && o.Words == all[0].LocalAddr().String() },
-		"a read with its bytes":      func(o *object) bool { return o.did("read") && len(o.Bytes) > 0 && len(o.Bytes) <= *o.Result },
-		"a write with its bytes":     func(o *object) bool { return o.did("write") && len(o.Bytes) > 0 },
-		"a close":                    func(o *object) bool { return o.did("close") },
-		"a read at the end of input": func(o *object) bool { return o.did("read") && *o.Result == 0 },
+	j := s.Journal()
+	for what, match := range map[string]func(*Object) bool{
+		"a log line":                 func(o *Object) bool { return o.Kind == "log" && isReset(o.Text) },
+		"an accept with the peer":    func(o *Object) bool { return o.did("accept") && o.Words == all[0].LocalAddr().String() },
+		"a read with its bytes":      func(o *Object) bool { return o.did("read") && len(o.Bytes) > 0 && len(o.Bytes) <= *o.Result },
+		"a write with its bytes":     func(o *Object) bool { return o.did("write") && len(o.Bytes) > 0 },
+		"a close":                    func(o *Object) bool { return o.did("close") },
+		"a read at the end of input": func(o *Object) bool { return o.did("read") && *o.Result == 0 },
 	} {
-		if _, ok := j.wait(patience, match); !ok {
-			return errors.Join(j.err, &Failure{Want: "with -v=json, an object for " + what, Got: s.stderr.excerpt()})
+		if _, ok := j.Wait(patience, match); !ok {
+			return errors.Join(j.err, &Failure{Want: "with -v=json, an object for " + what, Got: s.Stderr.Excerpt()})
 		}
 	}
 	if err := s.judge(j.read()); err != nil {
@@ -352,29 +352,29 @@ func narrationJSON(s *server) error {
 }
 
 // waitsInJSON wants a call that waits to tell what for, and what it got.
-func (s *server) waitsInJSON(j *journal) error {
+func (s *Server) waitsInJSON(j *Journal) error {
 	if !s.Sleeps || !s.Concurrent {
 		return nil
 	}
 	list := j.read()
-	i := slices.IndexFunc(list, func(o object) bool { return o.did("accept") })
+	i := slices.IndexFunc(list, func(o Object) bool { return o.did("accept") })
 	for i--; i >= 0 && !slices.Contains(waitCalls, list[i].Call); i-- {
 	}
-	accept := list[slices.IndexFunc(list, func(o object) bool { return o.did("accept") })]
+	accept := list[slices.IndexFunc(list, func(o Object) bool { return o.did("accept") })]
 	if i < 0 || list[i].Kind != "call" || list[i].Ready == nil || !slices.Contains(list[i].Ready.Read, accept.Arg) || list[i].Slept == nil {
-		return &Failure{Want: fmt.Sprintf("before an accept, a call with ready: descriptor %d, and slept", accept.Arg), Got: s.stderr.excerpt()}
+		return &Failure{Want: fmt.Sprintf("before an accept, a call with ready: descriptor %d, and slept", accept.Arg), Got: s.Stderr.Excerpt()}
 	}
 	return nil
 }
 
 // judge looks at what every object must have.
-func (s *server) judge(list []object) error {
+func (s *Server) judge(list []Object) error {
 	var last int64
-	var inside *object
+	var inside *Object
 	for i := range list {
 		o := &list[i]
 		if o.Kind == "" || o.T < last {
-			return failf("object %d has no kind, or its time is before the last one's, %d: %+v", i, last, *o)
+			return Failf("object %d has no kind, or its time is before the last one's, %d: %+v", i, last, *o)
 		}
 		last = o.T
 		switch {
@@ -384,7 +384,7 @@ func (s *server) judge(list []object) error {
 			inside = o.Inside
 		case o.Kind == "call" && (o.Slept != nil || slices.Contains(waitCalls, o.Call) && o.FD == 0):
 			if inside == nil || inside.Call != o.Call || inside.Arg != o.Arg {
-				return failf("%s(%d), which may sleep, has no enter before it; object %d", o.Call, o.Arg, i)
+				return Failf("%s(%d), which may sleep, has no enter before it; object %d", o.Call, o.Arg, i)
 			}
 			inside = nil
 		}
@@ -399,23 +399,23 @@ func (s *server) judge(list []object) error {
 
 // place wants file and line to be in the rung. Where the sources are, as in go
 // test, the line must exist.
-func place(o *object) error {
+func place(o *Object) error {
 	if o.File == "" || path.IsAbs(o.File) || strings.HasPrefix(o.File, "..") || strings.Contains(o.File, "shared/") || o.Line < 1 {
-		return failf("%s(%d) has the place %s:%d, which is not in the rung", o.Call, o.Arg, o.File, o.Line)
+		return Failf("%s(%d) has the place %s:%d, which is not in the rung", o.Call, o.Arg, o.File, o.Line)
 	}
 	if _, err := os.Stat("main.go"); err != nil {
 		return nil
 	}
 	source, err := os.ReadFile(o.File)
 	if err != nil || o.Line > strings.Count(string(source), "\n") {
-		return failf("%s(%d) has the place %s:%d, which does not exist (%v)", o.Call, o.Arg, o.File, o.Line, err)
+		return Failf("%s(%d) has the place %s:%d, which does not exist (%v)", o.Call, o.Arg, o.File, o.Line, err)
 	}
 	return nil
 }
 
 // narrationState talks until objects were left out, and then compares what they
 // tell with what was sent.
-func narrationState(s *server) error {
+func narrationState(s *Server) error {
 	n := 1
 	if s.Concurrent {
 		n = 6
@@ -425,9 +425,9 @@ func narrationState(s *server) error {
 		return err
 	}
 	defer all.close()
-	j := s.journal()
-	gap := func(list []object) bool {
-		return slices.ContainsFunc(list, func(o object) bool { return o.Kind == "gap" })
+	j := s.Journal()
+	gap := func(list []Object) bool {
+		return slices.ContainsFunc(list, func(o Object) bool { return o.Kind == "gap" })
 	}
 	deadline := time.Now().Add(patience)
 	for !gap(j.read()) && time.Now().Before(deadline) && j.err == nil {
@@ -447,7 +447,7 @@ func narrationState(s *server) error {
 			return err
 		}
 	}
-	if !j.waitAll(patience, func(list []object) bool { return all.toldExactly(state(list)) }) {
+	if !j.WaitAll(patience, func(list []Object) bool { return all.toldExactly(state(list)) }) {
 		return errors.Join(j.err, &Failure{Sent: all.sums(), Want: "objects that tell the same, and of no other client", Got: fmt.Sprintf("%+v", state(j.read()))})
 	}
 	list := j.read()
@@ -455,7 +455,7 @@ func narrationState(s *server) error {
 		return &Failure{Want: "at most 2000 objects in a second", Got: fmt.Sprintf("%d in %d s", len(list), seconds)}
 	}
 	if !gap(list) {
-		return skipf("this machine does not make enough calls in a second for any to be left out")
+		return Skipf("this machine does not make enough calls in a second for any to be left out")
 	}
 	return s.judge(list)
 }
@@ -471,7 +471,7 @@ func talk(c *client) error {
 }
 
 // toldExactly compares a state with what the clients sent and received.
-func (list clients) toldExactly(open map[int]descriptor) bool {
+func (list clients) toldExactly(open map[int]Descriptor) bool {
 	peers := 0
 	for _, d := range open {
 		if d.Peer != "" {

@@ -16,31 +16,31 @@ import (
 
 // operatorChecks: what the one who runs the server sees.
 var operatorChecks = []Check{
-	{Name: "stop-idle", Chapter: chapter1, run: stopIdle,
+	{Name: "stop-idle", Chapter: chapter1, Proof: stopIdle,
 		Promise: "SIGINT and SIGTERM end the server with status 0, within 2 s",
 		Cause:   "a server asleep in accept or read does not hear: end it from the goroutine that gets the signal, or wake its loop"},
-	{Name: "stop-busy", Chapter: chapter1, run: stopBusy,
+	{Name: "stop-busy", Chapter: chapter1, Proof: stopBusy,
 		Promise: "the same while clients are stuck, flooding, silent and half-closed",
 		Cause:   "the stop waits for a client"},
-	{Name: "restart-at-once", Chapter: chapter1, run: restartAtOnce,
+	{Name: "restart-at-once", Chapter: chapter1, Proof: restartAtOnce,
 		Promise: "the port can be used again at once, whatever became of the old connections",
 		Cause:   "SO_REUSEADDR is not set before bind(2): connections in TIME_WAIT keep the port"},
-	{Name: "port-taken", Chapter: chapter1, run: portTaken,
+	{Name: "port-taken", Chapter: chapter1, Proof: portTaken,
 		Promise: "a port that is taken is one line that names the address, and exit status 1",
 		Cause:   "the error of bind(2) or listen(2) is ignored or ends in a panic; or SO_REUSEPORT lets two servers share the port"},
-	{Name: "bad-address", Chapter: chapter1, run: badAddress,
+	{Name: "bad-address", Chapter: chapter1, Proof: badAddress,
 		Promise: "an address that can not be used is one line that names it, and exit status 1",
 		Cause:   "a bad address is passed on as 0.0.0.0 or port 0, or ends in a panic"},
-	{Name: "bad-flag", Chapter: chapter1, run: badFlag,
+	{Name: "bad-flag", Chapter: chapter1, Proof: badFlag,
 		Promise: "a flag or argument that is not known is one line, and exit status 2",
 		Cause:   "the arguments are not parsed with shared/cli"},
-	{Name: "help", Chapter: chapter1, run: help,
+	{Name: "help", Chapter: chapter1, Proof: help,
 		Promise: "-h tells every flag in one line on standard output, and exits with status 0",
 		Cause:   "a flag without a description, or help on standard error"},
-	{Name: "address-forms", Chapter: chapter1, run: addressForms,
+	{Name: "address-forms", Chapter: chapter1, Proof: addressForms,
 		Promise: "localhost:0, :0 and [::1]:0 are addresses",
 		Cause:   "an address form is not parsed"},
-	{Name: "quiet", Chapter: chapter1, run: on(quiet),
+	{Name: "quiet", Chapter: chapter1, Proof: On(quiet),
 		Promise: "without -v nothing is said about clients that come, talk and leave",
 		Cause:   "an end of file is logged as an error, or the narration is not off"},
 }
@@ -51,21 +51,21 @@ const stopLimit = 5 * time.Second
 func stopIdle(t *Target) error {
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
 		for clients := range 2 {
-			s, err := t.start()
+			s, err := t.Start()
 			if err != nil {
 				return err
 			}
-			defer s.kill()
+			defer s.Kill()
 			if idle, err := s.dialMany(clients); err != nil {
-				return s.explain(err)
+				return s.Explain(err)
 			} else {
 				defer idle.close()
 			}
-			if err := s.stopBy(sig, stopLimit); err != nil {
-				return s.explain(after(err, fmt.Sprintf("%d idle clients", clients)))
+			if err := s.StopBy(sig, stopLimit); err != nil {
+				return s.Explain(After(err, fmt.Sprintf("%d idle clients", clients)))
 			}
-			if n := len(s.stderr.all()); n > 0 {
-				return s.explain(failf("%d lines on standard error", n))
+			if n := len(s.Stderr.All()); n > 0 {
+				return s.Explain(Failf("%d lines on standard error", n))
 			}
 		}
 	}
@@ -74,21 +74,21 @@ func stopIdle(t *Target) error {
 
 func stopBusy(t *Target) error {
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
-		s, err := t.start()
+		s, err := t.Start()
 		if err != nil {
 			return err
 		}
-		defer s.kill()
+		defer s.Kill()
 		crowd, err := s.rabble()
 		defer crowd.close()
 		if err == nil {
-			err = s.stopBy(sig, stopLimit)
+			err = s.StopBy(sig, stopLimit)
 		}
 		if err != nil {
-			return s.explain(after(err, "clients that are stuck, flooding, half-closed, in the middle of a message, silent"))
+			return s.Explain(After(err, "clients that are stuck, flooding, half-closed, in the middle of a message, silent"))
 		}
-		if slices.ContainsFunc(s.stderr.all(), isTrace) {
-			return s.explain(failf("a stack trace"))
+		if slices.ContainsFunc(s.Stderr.All(), isTrace) {
+			return s.Explain(Failf("a stack trace"))
 		}
 	}
 	return nil
@@ -98,7 +98,7 @@ func isTrace(line string) bool { return strings.HasPrefix(line, "goroutine ") }
 
 // rabble is a client of each unkind kind. A server of one client at a time sees
 // only the first.
-func (s *server) rabble() (crowd clients, err error) {
+func (s *Server) rabble() (crowd clients, err error) {
 	for range 5 {
 		c, err := s.dial()
 		if err != nil {
@@ -121,43 +121,43 @@ func (s *server) rabble() (crowd clients, err error) {
 }
 
 func restartAtOnce(t *Target) error {
-	s, err := t.start()
+	s, err := t.Start()
 	if err != nil {
 		return err
 	}
-	defer func() { s.kill() }()
-	addr := s.addr
+	defer func() { s.Kill() }()
+	addr := s.Addr
 	for range 2 {
 		old, err := s.talkers()
 		if err != nil {
-			return s.explain(err)
+			return s.Explain(err)
 		}
 		defer old.close()
 		// The server ends first, so that its port keeps the connections: one in
 		// TIME_WAIT when its client has left too, the others half-closed.
-		if err := s.stopBy(unix.SIGTERM, stopLimit); err != nil {
-			return s.explain(err)
+		if err := s.StopBy(unix.SIGTERM, stopLimit); err != nil {
+			return s.Explain(err)
 		}
 		old[0].Close()
 		next, err := t.startOn(addr, outfit{})
 		if err != nil {
-			return after(err, "SIGTERM with connections open, and a server started again on "+addr)
+			return After(err, "SIGTERM with connections open, and a server started again on "+addr)
 		}
 		s = next
 	}
-	return s.explain(errors.Join(s.alive(), s.stop()))
+	return s.Explain(errors.Join(s.alive(), s.Stop()))
 }
 
 func portTaken(t *Target) error {
-	s, err := t.start()
+	s, err := t.Start()
 	if err != nil {
 		return err
 	}
-	defer s.kill()
-	if err := t.refused(1, s.addr, "-addr", s.addr); err != nil {
+	defer s.Kill()
+	if err := t.refused(1, s.Addr, "-addr", s.Addr); err != nil {
 		return because(err, "the error of bind(2) or listen(2) is ignored, or SO_REUSEPORT lets two servers share the port")
 	}
-	return s.explain(errors.Join(s.alive(), s.stop()))
+	return s.Explain(errors.Join(s.alive(), s.Stop()))
 }
 
 func badAddress(t *Target) error {
@@ -190,19 +190,19 @@ func (t *Target) refused(code int, word string, args ...string) error {
 	if err != nil {
 		return err
 	}
-	defer p.kill()
-	got, err := p.wait(patience)
+	defer p.Kill()
+	got, err := p.Wait(patience)
 	if err != nil {
 		return &Failure{Sent: fmt.Sprintf("started with %q", args), Want: fmt.Sprintf("exit status %d", code), Got: err.Error()}
 	}
-	p.stderr.wait(patience, func(string) bool { return false }) // until all of it is there
-	out, lines := p.stdout.all(), p.stderr.all()
+	p.Stderr.Wait(patience, func(string) bool { return false }) // until all of it is there
+	out, lines := p.Stdout.All(), p.Stderr.All()
 	if got == code && len(lines) == 1 && len(out) == 0 && strings.Contains(lines[0], word) {
 		return nil
 	}
 	return &Failure{Sent: fmt.Sprintf("started with %q", args),
 		Want: fmt.Sprintf("exit status %d, one line on standard error that names %q, nothing on standard output", code, word),
-		Got:  fmt.Sprintf("%s, %d lines, %d on standard output\n%s", p.state(), len(lines), len(out), p.stderr.excerpt())}
+		Got:  fmt.Sprintf("%s, %d lines, %d on standard output\n%s", p.State(), len(lines), len(out), p.Stderr.Excerpt())}
 }
 
 // help runs a built program: in the test binary -h would list the test's flags.
@@ -240,24 +240,24 @@ func addressForms(t *Target) error {
 	for form, host := range forms {
 		s, err := t.startOn(form, outfit{})
 		if err != nil {
-			return after(err, "-addr "+form)
+			return After(err, "-addr "+form)
 		}
-		defer s.kill()
-		got, port, err := net.SplitHostPort(s.addr)
+		defer s.Kill()
+		got, port, err := net.SplitHostPort(s.Addr)
 		if err != nil || got != host || port == "0" {
-			return &Failure{Sent: "-addr " + form, Want: "a ready line with " + net.JoinHostPort(host, "PORT"), Got: s.addr}
+			return &Failure{Sent: "-addr " + form, Want: "a ready line with " + net.JoinHostPort(host, "PORT"), Got: s.Addr}
 		}
 		if host == "0.0.0.0" { // not every system connects to that
-			s.addr = net.JoinHostPort("127.0.0.1", port)
+			s.Addr = net.JoinHostPort("127.0.0.1", port)
 		}
-		if err := errors.Join(s.alive(), s.stop()); err != nil {
-			return s.explain(after(err, "-addr "+form))
+		if err := errors.Join(s.alive(), s.Stop()); err != nil {
+			return s.Explain(After(err, "-addr "+form))
 		}
 	}
 	return nil
 }
 
-func quiet(s *server) error {
+func quiet(s *Server) error {
 	if err := errors.Join(echo(s), s.alive()); err != nil {
 		return err
 	}

@@ -12,35 +12,35 @@ import (
 // pauseChecks: a client that does not read is paused at the write buffer's mark,
 // and goes on from there. And the two ends of a connection that 05 adds.
 var pauseChecks = []Check{
-	{Name: "frames-in-hand", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(framesInHand),
+	{Name: "frames-in-hand", OnWire: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(framesInHand),
 		Promise: "a client that reads late gets every frame, also those the server had read already when it paused",
 		Cause:   "after the write buffer has drained only reading is resumed: no event comes for frames already in the read buffer"},
-	{Name: "frames-in-hand-small", Alone: true, Chapter: chapter5, when: framed, run: on(framesInHand, "-write-buffer", "16384"),
+	{Name: "frames-in-hand-small", Alone: true, Chapter: chapter5, when: framed, Proof: On(framesInHand, "-write-buffer", "16384"),
 		Promise: "the same with a small write buffer, which leaves many frames in hand",
 		Cause:   "after the write buffer has drained only reading is resumed: no event comes for frames already in the read buffer"},
-	{Name: "end-while-paused", Alone: true, Chapter: chapter5, when: framed, run: on(halfCloseQueued, "-write-buffer", "16384"),
+	{Name: "end-while-paused", Alone: true, Chapter: chapter5, when: framed, Proof: On(halfCloseQueued, "-write-buffer", "16384"),
 		Promise: "end of file while the client is paused with whole frames in hand: all of them come back, then end of file",
 		Cause:   "at end of file only what is queued is sent; the frames still in the read buffer are forgotten"},
-	{Name: "paused-memory", OnWire: true, Alone: true, Chapter: chapter5, when: framed, run: on(pausedMemory),
+	{Name: "paused-memory", OnWire: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(pausedMemory),
 		Promise: "a paused client holds at most -write-buffer, -max-frame and one read",
 		Cause:   "reading or extracting goes on although the queue is at its mark"},
-	{Name: "idle-timeout", Chapter: chapter5, when: framed, run: on(idleTimeout, "-idle-timeout", "400ms"),
+	{Name: "idle-timeout", Chapter: chapter5, when: framed, Proof: On(idleTimeout, "-idle-timeout", "400ms"),
 		Promise: "-idle-timeout closes who says nothing and who never finishes a frame, and nobody else",
 		Cause:   "the time counts from the last byte instead of the last whole frame, or is not counted at all"},
-	{Name: "stop-drains", Alone: true, Chapter: chapter5, when: framed, run: stopDrains,
+	{Name: "stop-drains", Alone: true, Chapter: chapter5, when: framed, Proof: stopDrains,
 		Promise: "at a stop all that is queued arrives, then end of file; exit status 0",
 		Cause:   "the stop drops the queues, or tries to send them once only"},
-	{Name: "stop-under-fire", Alone: true, Chapter: chapter5, when: framed, run: stopUnderFire,
+	{Name: "stop-under-fire", Alone: true, Chapter: chapter5, when: framed, Proof: stopUnderFire,
 		Promise: "at a stop a client that goes on sending gets whole frames, then end of file, no reset",
 		Cause:   "close(2) with unread input sends RST: shutdown the sending side, then read and discard until end of file"},
-	{Name: "stop-ends-by-drain", Chapter: chapter5, when: framed, run: stopEndsByDrain,
+	{Name: "stop-ends-by-drain", Chapter: chapter5, when: framed, Proof: stopEndsByDrain,
 		Promise: "a client that never reads delays the stop by -drain at most",
 		Cause:   "the stop waits for the last byte without a limit"},
 }
 
-func framesInHand(s *server) error { return sweep(s, false) }
+func framesInHand(s *Server) error { return sweep(s, false) }
 
-func pausedMemory(s *server) error {
+func pausedMemory(s *Server) error {
 	const n = 12
 	var all clients
 	defer func() { all.close() }()
@@ -71,7 +71,7 @@ func pausedMemory(s *server) error {
 
 // idleTimeout has three clients: one says nothing, one sends a byte of a frame
 // now and then, one is busy.
-func idleTimeout(s *server) error {
+func idleTimeout(s *Server) error {
 	var all clients
 	defer func() { all.close() }()
 	for range 3 {
@@ -85,9 +85,9 @@ func idleTimeout(s *server) error {
 	busy.stream = newStream(s.Promises, seeds.Add(1), sized(10), 1000)
 	start := time.Now()
 	ended := make(chan error, 2)
-	go func() { ended <- after(mute.recvEOF(), "nothing, with -idle-timeout 400ms") }()
+	go func() { ended <- After(mute.RecvEOF(), "nothing, with -idle-timeout 400ms") }()
 	go func() {
-		ended <- after(gone(dribbler), "a frame's bytes, one by one, never the last, with -idle-timeout 400ms")
+		ended <- After(gone(dribbler), "a frame's bytes, one by one, never the last, with -idle-timeout 400ms")
 	}()
 	beat := time.NewTicker(30 * time.Millisecond)
 	defer beat.Stop()
@@ -98,12 +98,12 @@ func idleTimeout(s *server) error {
 				return err
 			}
 			if took := time.Since(start); took < 300*time.Millisecond {
-				return failf("closed after %v, with -idle-timeout 400ms", took)
+				return Failf("closed after %v, with -idle-timeout 400ms", took)
 			}
 		case <-beat.C:
 			dribbler.Write(dribbler.at(dribbler.out.Add(1)-1, 1)) // its end is gone's to notice
 			if err := busy.ping(); err != nil {
-				return after(err, "a frame every 30 ms, with -idle-timeout 400ms")
+				return After(err, "a frame every 30 ms, with -idle-timeout 400ms")
 			}
 		}
 	}
@@ -115,7 +115,7 @@ func gone(c *client) error {
 	c.SetReadDeadline(time.Now().Add(patience))
 	n, err := c.Read(make([]byte, 1))
 	if n > 0 || err != io.EOF && !errors.Is(err, unix.ECONNRESET) {
-		return failf("no end: %d bytes, %v", n, err)
+		return Failf("no end: %d bytes, %v", n, err)
 	}
 	return nil
 }
@@ -123,15 +123,15 @@ func gone(c *client) error {
 // stopDrains gives the server a write buffer that takes all of it, so that what
 // is owed at the stop is known to the byte.
 func stopDrains(t *Target) error {
-	s, err := t.start("-write-buffer", "16777216", "-drain", "8s")
+	s, err := t.Start("-write-buffer", "16777216", "-drain", "8s")
 	if err != nil {
 		return err
 	}
-	defer s.kill()
-	return s.explain(s.stopQueued())
+	defer s.Kill()
+	return s.Explain(s.stopQueued())
 }
 
-func (s *server) stopQueued() error {
+func (s *Server) stopQueued() error {
 	var all clients
 	defer func() { all.close() }()
 	for range 3 {
@@ -154,17 +154,17 @@ func (s *server) stopQueued() error {
 		return err
 	}
 	defer idle.close()
-	if err := s.signal(unix.SIGTERM); err != nil {
+	if err := s.Signal(unix.SIGTERM); err != nil {
 		return err
 	}
-	if err := idle[0].recvEOF(); err != nil {
-		return after(err, "SIGTERM, to a client to whom nothing is owed")
+	if err := idle[0].RecvEOF(); err != nil {
+		return After(err, "SIGTERM, to a client to whom nothing is owed")
 	}
 	if err := all.each((*client).drainAndClose); err != nil {
-		return after(err, "6 MiB that were queued when SIGTERM came, -drain 8s")
+		return After(err, "6 MiB that were queued when SIGTERM came, -drain 8s")
 	}
 	idle.close()
-	if code, err := s.wait(patience); err != nil || code != 0 {
+	if code, err := s.Wait(patience); err != nil || code != 0 {
 		return &Failure{Sent: "SIGTERM", Want: "exit status 0 when all is sent", Got: fmt.Sprintf("status %d, %v", code, err)}
 	}
 	return nil
@@ -179,30 +179,30 @@ func (c *client) drainAndClose() error {
 // stopUnderFire begins to read only when the stop has begun, so that the server
 // has unread input of this client all the time.
 func stopUnderFire(t *Target) error {
-	s, err := t.start("-drain", "8s")
+	s, err := t.Start("-drain", "8s")
 	if err != nil {
 		return err
 	}
-	defer s.kill()
+	defer s.Kill()
 	c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(4000), 1<<20), smallWindow)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	if err := overfill(c); err != nil {
-		return s.explain(err)
+		return s.Explain(err)
 	}
-	err = s.signal(unix.SIGTERM)
+	err = s.Signal(unix.SIGTERM)
 	if err == nil {
 		err = c.flood().untilEOF()
 	}
 	if err == nil {
 		var code int
-		if code, err = s.wait(patience); err == nil && code != 0 {
-			err = failf("%s", s.state())
+		if code, err = s.Wait(patience); err == nil && code != 0 {
+			err = Failf("%s", s.State())
 		}
 	}
-	return s.explain(after(err, "frames without end, none read before SIGTERM"))
+	return s.Explain(After(err, "frames without end, none read before SIGTERM"))
 }
 
 // untilEOF wants the server to end the flood at the end of a frame.
@@ -217,32 +217,32 @@ func (f *flood) untilEOF() error {
 			Got: fmt.Sprintf("end of file %d bytes after the last whole frame", in-f.boundary(in))}
 	}
 	if read != nil {
-		return &Failure{Sent: f.told(), Want: "end of file", Got: fmt.Sprintf("%d bytes, then %s", f.in.Load(), plain(read))}
+		return &Failure{Sent: f.told(), Want: "end of file", Got: fmt.Sprintf("%d bytes, then %s", f.in.Load(), Plain(read))}
 	}
 	return nil
 }
 
 func stopEndsByDrain(t *Target) error {
 	for _, drain := range []string{"0s", "300ms"} {
-		s, err := t.start("-drain", drain)
+		s, err := t.Start("-drain", drain)
 		if err != nil {
 			return err
 		}
-		defer s.kill()
+		defer s.Kill()
 		c, err := s.dial()
 		if err != nil {
 			return err
 		}
 		defer c.Close()
 		if err := overfill(c); err != nil {
-			return s.explain(err)
+			return s.Explain(err)
 		}
 		start := time.Now()
-		if err := s.stopBy(unix.SIGTERM, stopLimit); err != nil {
-			return s.explain(after(err, "-drain "+drain+", a client that never reads"))
+		if err := s.StopBy(unix.SIGTERM, stopLimit); err != nil {
+			return s.Explain(After(err, "-drain "+drain+", a client that never reads"))
 		}
 		if took := time.Since(start); drain == "300ms" && took < 200*time.Millisecond {
-			return failf("the stop took %v although a client was owed bytes, -drain 300ms", took)
+			return Failf("the stop took %v although a client was owed bytes, -drain 300ms", took)
 		}
 	}
 	return nil

@@ -15,16 +15,16 @@ import (
 // stopChecks: who can delay a stop, and for how long; and what a server says
 // that does not get as far as serving.
 var stopChecks = []Check{
-	{Name: "stop-owes-nothing", Alone: true, Chapter: chapter5, when: framed, run: stopOwesNothing,
+	{Name: "stop-owes-nothing", Alone: true, Chapter: chapter5, when: framed, Proof: stopOwesNothing,
 		Promise: "a client that has everything it is owed does not hold up a stop, whether it is silent or goes on sending",
 		Cause:   "the stop waits for the end of every client until -drain is over: from the moment nothing is owed the time to linger is enough"},
-	{Name: "second-signal", Alone: true, Chapter: chapter5, when: framed, run: secondSignal,
+	{Name: "second-signal", Alone: true, Chapter: chapter5, when: framed, Proof: secondSignal,
 		Promise: "a second signal ends the server at once, as that signal does by default",
 		Cause:   "signal.NotifyContext goes on catching signals after the first: call its stop function when the context is done"},
-	{Name: "two-signals", Chapter: chapter1, run: twoSignals,
+	{Name: "two-signals", Chapter: chapter1, Proof: twoSignals,
 		Promise: "two signals in a row end the server: with status 0, or as one of them does by default",
 		Cause:   "the second signal finds a server that is half gone"},
-	{Name: "low-limits", Alone: true, Chapter: chapter1, run: lowLimits,
+	{Name: "low-limits", Alone: true, Chapter: chapter1, Proof: lowLimits,
 		Promise: "with few descriptors the server serves, or ends with one line that names the address and the number it needs",
 		Cause:   "the ready line comes before everything that needs a descriptor was opened: ask for some in socket.Listen"},
 }
@@ -32,14 +32,14 @@ var stopChecks = []Check{
 // stopOwesNothing has three clients that stay: one silent, one that goes on
 // sending, and one that takes what it is owed only when the stop has begun.
 func stopOwesNothing(t *Target) error {
-	s, err := t.start("-drain", "30s")
+	s, err := t.Start("-drain", "30s")
 	if err != nil {
 		return err
 	}
-	defer s.kill()
+	defer s.Kill()
 	silent, err := s.dialMany(1)
 	if err != nil {
-		return s.explain(err)
+		return s.Explain(err)
 	}
 	defer silent.close()
 	late, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(4000), 1<<20), smallWindow)
@@ -48,26 +48,26 @@ func stopOwesNothing(t *Target) error {
 	}
 	defer late.Close()
 	if err := overfill(late); err != nil {
-		return s.explain(err)
+		return s.Explain(err)
 	}
 	f, err := s.flood()
 	if err != nil {
-		return s.explain(err)
+		return s.Explain(err)
 	}
 	defer f.Close()
-	if err := s.signal(unix.SIGTERM); err != nil {
+	if err := s.Signal(unix.SIGTERM); err != nil {
 		return err
 	}
 	go late.readOn()
-	code, err := s.wait(patience) // of which lingering takes 2 s
+	code, err := s.Wait(patience) // of which lingering takes 2 s
 	if err == nil && code != 0 {
-		err = errors.New(s.state())
+		err = errors.New(s.State())
 	}
 	if err != nil {
 		err = &Failure{Sent: "SIGTERM with -drain 30s; 3 clients take what they are owed, and stay",
 			Want: "exit status 0 after 2 s or so, the time to linger", Got: err.Error()}
 	}
-	return s.explain(err)
+	return s.Explain(err)
 }
 
 // readOn takes whatever comes.
@@ -84,11 +84,11 @@ func (c *client) readOn() {
 func secondSignal(t *Target) error {
 	pairs := [][2]unix.Signal{{unix.SIGTERM, unix.SIGTERM}, {unix.SIGINT, unix.SIGINT}, {unix.SIGTERM, unix.SIGINT}}
 	for _, pair := range pairs {
-		s, err := t.start("-drain", "30s")
+		s, err := t.Start("-drain", "30s")
 		if err != nil {
 			return err
 		}
-		defer s.kill()
+		defer s.Kill()
 		stuck, err := s.dial()
 		if err != nil {
 			return err
@@ -101,80 +101,80 @@ func secondSignal(t *Target) error {
 			err = s.endsBy(pair[1])
 		}
 		if err != nil {
-			return s.explain(after(err, fmt.Sprintf("a client that never reads, %s, -drain 30s", unix.SignalName(pair[0]))))
+			return s.Explain(After(err, fmt.Sprintf("a client that never reads, %s, -drain 30s", unix.SignalName(pair[0]))))
 		}
 	}
 	return nil
 }
 
 // beginStop sends a signal and waits until the server has noticed it.
-func (s *server) beginStop(sig unix.Signal) error {
+func (s *Server) beginStop(sig unix.Signal) error {
 	idle, err := s.dialMany(1)
 	if err != nil {
 		return err
 	}
 	defer idle.close()
-	if err := s.signal(sig); err != nil {
+	if err := s.Signal(sig); err != nil {
 		return err
 	}
-	return idle[0].recvEOF()
+	return idle[0].RecvEOF()
 }
 
 // endsBy sends a second signal, 10 ms or more after the first, and wants it to
 // end the server.
-func (s *server) endsBy(sig unix.Signal) error {
+func (s *Server) endsBy(sig unix.Signal) error {
 	timer := time.NewTimer(50 * time.Millisecond) // what is promised is promised from 10 ms on
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-s.done:
-		return failf("the first signal ended it: %s", s.state())
+		return Failf("the first signal ended it: %s", s.State())
 	}
-	if err := s.signal(sig); err != nil {
+	if err := s.Signal(sig); err != nil {
 		return err
 	}
-	_, err := s.wait(stopLimit)
-	if err != nil || !s.killedBy(sig) {
+	_, err := s.Wait(stopLimit)
+	if err != nil || !s.KilledBy(sig) {
 		if err == nil {
-			err = errors.New(s.state())
+			err = errors.New(s.State())
 		}
 		return &Failure{Sent: unix.SignalName(sig), Want: "an end by that signal", Got: err.Error()}
 	}
 	return nil
 }
 
-// killedBy tells whether a signal ended the process.
-func (p *process) killedBy(sig unix.Signal) bool {
+// KilledBy tells whether a signal ended the process.
+func (p *process) KilledBy(sig unix.Signal) bool {
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == sig
 }
 
 func twoSignals(t *Target) error {
 	for range 2 {
-		s, err := t.start()
+		s, err := t.Start()
 		if err != nil {
 			return err
 		}
-		defer s.kill()
+		defer s.Kill()
 		stuck, err := s.dial()
 		if err != nil {
 			return err
 		}
 		defer stuck.Close()
 		if err := overfill(stuck); err != nil {
-			return s.explain(err)
+			return s.Explain(err)
 		}
-		s.signal(unix.SIGTERM)
-		s.signal(unix.SIGINT) // may come too late, or be the one that is delivered first
-		code, err := s.wait(stopLimit)
-		if err == nil && code != 0 && !s.killedBy(unix.SIGINT) && !s.killedBy(unix.SIGTERM) {
-			err = errors.New(s.state())
+		s.Signal(unix.SIGTERM)
+		s.Signal(unix.SIGINT) // may come too late, or be the one that is delivered first
+		code, err := s.Wait(stopLimit)
+		if err == nil && code != 0 && !s.KilledBy(unix.SIGINT) && !s.KilledBy(unix.SIGTERM) {
+			err = errors.New(s.State())
 		}
-		if err == nil && len(s.stderr.all()) > 0 {
+		if err == nil && len(s.Stderr.All()) > 0 {
 			err = errors.New("lines on standard error")
 		}
 		if err != nil {
-			return s.explain(&Failure{Sent: "SIGTERM and SIGINT in a row", Want: "exit status 0, or an end by one of them", Got: err.Error()})
+			return s.Explain(&Failure{Sent: "SIGTERM and SIGINT in a row", Want: "exit status 0, or an end by one of them", Got: err.Error()})
 		}
 	}
 	return nil
@@ -187,13 +187,13 @@ func lowLimits(t *Target) error {
 	for n := lowest; n <= enough; n++ {
 		served, err := t.startsWithin(n)
 		if err != nil {
-			return after(err, fmt.Sprintf("ulimit -n %d", n))
+			return After(err, fmt.Sprintf("ulimit -n %d", n))
 		}
 		if served {
 			return nil
 		}
 	}
-	return failf("the server does not start with %d descriptors", enough)
+	return Failf("the server does not start with %d descriptors", enough)
 }
 
 var digits = regexp.MustCompile(`\b\d+\b`)
@@ -201,29 +201,29 @@ var digits = regexp.MustCompile(`\b\d+\b`)
 // startsWithin starts a server with n descriptors: it serves, or says why not.
 func (t *Target) startsWithin(n int) (served bool, err error) {
 	const addr = "127.0.0.1:0"
-	p, err := spawn(t, outfit{nofile: n}, []string{"-addr", addr})
+	p, err := spawn(t, outfit{Descriptors: n}, []string{"-addr", addr})
 	if err != nil {
 		return false, err
 	}
-	defer p.kill()
-	s := &server{Promises: t.Promises, process: p}
-	if s.addr, err = p.ready(); err == nil {
+	defer p.Kill()
+	s := &Server{Promises: t.Promises, process: p}
+	if s.Addr, err = p.ready(); err == nil {
 		if err = s.settled(); err == nil {
-			err = s.stop()
+			err = s.Stop()
 		}
-		return true, s.explain(err)
+		return true, s.Explain(err)
 	}
-	if _, err := p.wait(patience); err != nil {
+	if _, err := p.Wait(patience); err != nil {
 		return false, err
 	}
-	p.stderr.wait(patience, func(string) bool { return false }) // until all of it is there
-	list := p.stderr.all()
+	p.Stderr.Wait(patience, func(string) bool { return false }) // until all of it is there
+	list := p.Stderr.All()
 	named := func(line string) bool {
 		return strings.Contains(line, addr) && digits.MatchString(strings.ReplaceAll(line, addr, ""))
 	}
-	if p.cmd.ProcessState.ExitCode() != 1 || len(list) != 1 || len(p.stdout.all()) > 0 || !slices.ContainsFunc(list, named) {
-		return false, s.explain(&Failure{Want: "exit status 1 and one line that names " + addr + " and how many descriptors are needed",
-			Got: fmt.Sprintf("%s, %d lines", p.state(), len(list))})
+	if p.cmd.ProcessState.ExitCode() != 1 || len(list) != 1 || len(p.Stdout.All()) > 0 || !slices.ContainsFunc(list, named) {
+		return false, s.Explain(&Failure{Want: "exit status 1 and one line that names " + addr + " and how many descriptors are needed",
+			Got: fmt.Sprintf("%s, %d lines", p.State(), len(list))})
 	}
 	return false, nil
 }

@@ -48,17 +48,17 @@ type Check struct {
 	Alone  bool // measures time or memory: wants no other check beside it
 	Long   bool // takes up to minutes: skipped unless TCPLADDER_LONG=1
 
-	when func(Promises) bool
-	run  func(*Target) error
+	when  func(Promises) bool
+	Proof func(*Target) error
 }
 
 // Run proves the check against t. It returns nil, an error for which [Skipped]
 // gives a reason, or a [*Failure].
 func (c Check) Run(t *Target) error {
 	if c.Long && os.Getenv("TCPLADDER_LONG") != "1" {
-		return skipf("takes a minute or more: set TCPLADDER_LONG=1")
+		return Skipf("takes a minute or more: set TCPLADDER_LONG=1")
 	}
-	err := c.run(t)
+	err := c.Proof(t)
 	if _, skipped := Skipped(err); err == nil || skipped {
 		return err
 	}
@@ -169,4 +169,4 @@ type skip string
 
 func (s skip) Error() string { return "skipped: " + string(s) }
 
-func skipf(format string, args ...any) error { return skip(fmt.Sprintf(format, args...)) }
+func Skipf(format string, args ...any) error { return skip(fmt.Sprintf(format, args...)) }

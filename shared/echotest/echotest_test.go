@@ -173,7 +173,7 @@ func TestChecks(t *testing.T) {
 				t.Errorf("%+v: the name %q is used twice or is not a subtest's name", p, c.Name)
 			}
 			seen[c.Name] = true
-			if c.Promise == "" || c.Cause == "" || c.Chapter == "" || c.run == nil {
+			if c.Promise == "" || c.Cause == "" || c.Chapter == "" || c.Proof == nil {
 				t.Errorf("%s: promise, cause, chapter or function is missing", c.Name)
 			}
 		}

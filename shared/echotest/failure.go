@@ -44,20 +44,20 @@ func (f *Failure) Error() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// failf is a failure of which only what came is known; the check's own promise
+// Failf is a failure of which only what came is known; the check's own promise
 // and cause complete it.
-func failf(format string, args ...any) error {
+func Failf(format string, args ...any) error {
 	return &Failure{Got: fmt.Sprintf(format, args...)}
 }
 
 // because names the likely cause of err, unless it has one already.
 func because(err error, cause string) error {
-	return amend(err, func(f *Failure) { set(&f.Cause, cause) })
+	return Amend(err, func(f *Failure) { set(&f.Cause, cause) })
 }
 
-// after tells what the client had done when err came.
-func after(err error, sent string) error {
-	return amend(err, func(f *Failure) {
+// After tells what the client had done when err came.
+func After(err error, sent string) error {
+	return Amend(err, func(f *Failure) {
 		if f.Sent == "" {
 			f.Sent = sent
 		} else {
@@ -66,7 +66,7 @@ func after(err error, sent string) error {
 	})
 }
 
-func amend(err error, change func(*Failure)) error {
+func Amend(err error, change func(*Failure)) error {
 	if _, skipped := Skipped(err); err == nil || skipped {
 		return err
 	}

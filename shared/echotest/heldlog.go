@@ -61,23 +61,23 @@ func (h *heldLog) close() {
 }
 
 // startHeld starts a server whose log is h.
-func (t *Target) startHeld(h *heldLog, args ...string) (*server, error) {
+func (t *Target) startHeld(h *heldLog, args ...string) (*Server, error) {
 	if t.addr != "" {
-		return nil, skipf("the log of a server that somebody else has started is not held")
+		return nil, Skipf("the log of a server that somebody else has started is not held")
 	}
-	return t.startWith(outfit{stderr: h.server}, args...)
+	return t.StartWith(outfit{Stderr: h.server}, args...)
 }
 
 // release begins to read the log: what was filled in is thrown away, the rest
 // is collected in stderr as if it had been read all the time.
-func (s *server) release(h *heldLog) error {
+func (s *Server) release(h *heldLog) error {
 	h.server.Close() // or its end would never come
 	if _, err := io.CopyN(io.Discard, h.reader, h.filled); err != nil {
 		return fmt.Errorf("the held log: %v", err)
 	}
 	go func() {
-		io.Copy(s.stderr, h.reader)
-		s.stderr.close()
+		io.Copy(s.Stderr, h.reader)
+		s.Stderr.Close()
 	}()
 	return nil
 }

@@ -80,9 +80,9 @@ func filter(calls ...uint32) (fd int, err error) {
 
 // startHostile starts a server whose accept(2) and select(2) are answered by
 // the kernel that is returned.
-func (t *Target) startHostile(with outfit, args ...string) (*server, *kernel, error) {
+func (t *Target) startHostile(with outfit, args ...string) (*Server, *kernel, error) {
 	if !t.self {
-		return nil, nil, skipf("only a server that the test binary is itself lets its system calls be answered")
+		return nil, nil, Skipf("only a server that the test binary is itself lets its system calls be answered")
 	}
 	syscall.ForkLock.RLock()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -104,12 +104,12 @@ func (t *Target) startHostile(with outfit, args ...string) (*server, *kernel, er
 		fd, err := receive(pair[0])
 		got <- notifier{fd, err}
 	}()
-	s, err := t.startWith(with, args...)
+	s, err := t.StartWith(with, args...)
 	theirs.Close()
 	n := <-got
 	if n.err != nil || err != nil {
 		if err == nil {
-			s.kill()
+			s.Kill()
 			err = n.err
 		}
 		return nil, nil, err
@@ -127,7 +127,7 @@ func receive(socket int) (fd int, err error) {
 		return -1, os.NewSyscallError("recvmsg", err)
 	}
 	if m == 0 {
-		return -1, skipf("no notification of system calls here: %s", word[:n])
+		return -1, Skipf("no notification of system calls here: %s", word[:n])
 	}
 	messages, err := unix.ParseSocketControlMessage(rights[:m])
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// An object is one line of -v=json; docs/narration.md describes it.
-type object struct {
+// An Object is one line of -v=json; docs/narration.md describes it.
+type Object struct {
 	T       int64   `json:"t"` // microseconds
 	Kind    string  `json:"kind"`
 	Call    string  `json:"call"`
@@ -25,8 +25,8 @@ type object struct {
 	Line    int     `json:"line"`
 
 	Count       int          `json:"count"`
-	Inside      *object      `json:"inside"`
-	Descriptors []descriptor `json:"descriptors"`
+	Inside      *Object      `json:"inside"`
+	Descriptors []Descriptor `json:"descriptors"`
 	Text        string       `json:"text"`
 }
 
@@ -35,8 +35,8 @@ type fdSets struct {
 	Write []int `json:"write"`
 }
 
-// A descriptor is what the narration tells about an open one.
-type descriptor struct {
+// A Descriptor is what the narration tells about an open one.
+type Descriptor struct {
 	FD      int    `json:"fd"`
 	Peer    string `json:"peer"`
 	Read    int64  `json:"read"`
@@ -44,25 +44,25 @@ type descriptor struct {
 }
 
 // did reports whether o is a call of that name that succeeded.
-func (o *object) did(call string) bool {
+func (o *Object) did(call string) bool {
 	return o.Kind == "call" && o.Call == call && o.Result != nil
 }
 
-// A journal decodes a narration as it grows.
-type journal struct {
+// A Journal decodes a narration as it grows.
+type Journal struct {
 	log     *lines
 	decoded int
-	objects []object
+	objects []Object
 	err     error // of the first line that is no object
 }
 
-func (s *server) journal() *journal { return &journal{log: s.stderr} }
+func (s *Server) Journal() *Journal { return &Journal{log: s.Stderr} }
 
 // read decodes what has come since.
-func (j *journal) read() []object {
-	list := j.log.all()
+func (j *Journal) read() []Object {
+	list := j.log.All()
 	for ; j.decoded < len(list) && j.err == nil; j.decoded++ {
-		var o object
+		var o Object
 		if err := json.Unmarshal([]byte(list[j.decoded]), &o); err != nil {
 			j.err = &Failure{Want: "with -v=json, one JSON object on each line", Got: fmt.Sprintf("%s\n%v", list[j.decoded], err)}
 			break
@@ -72,15 +72,15 @@ func (j *journal) read() []object {
 	return j.objects
 }
 
-// waitAll waits until match accepts the objects there are.
-func (j *journal) waitAll(limit time.Duration, match func([]object) bool) bool {
-	return j.log.waitAll(limit, func([]string) bool { return match(j.read()) || j.err != nil }) && j.err == nil
+// WaitAll waits until match accepts the objects there are.
+func (j *Journal) WaitAll(limit time.Duration, match func([]Object) bool) bool {
+	return j.log.WaitAll(limit, func([]string) bool { return match(j.read()) || j.err != nil }) && j.err == nil
 }
 
-// wait waits for an object that match accepts.
-func (j *journal) wait(limit time.Duration, match func(*object) bool) (found object, ok bool) {
+// Wait waits for an object that match accepts.
+func (j *Journal) Wait(limit time.Duration, match func(*Object) bool) (found Object, ok bool) {
 	seen := 0 // those before it did not match
-	ok = j.waitAll(limit, func(list []object) bool {
+	ok = j.WaitAll(limit, func(list []Object) bool {
 		for ; seen < len(list); seen++ {
 			if match(&list[seen]) {
 				found = list[seen]
@@ -94,8 +94,8 @@ func (j *journal) wait(limit time.Duration, match func(*object) bool) (found obj
 
 // state computes what a reader of the objects knows of the descriptors that are
 // open at their end.
-func state(list []object) map[int]descriptor {
-	open := map[int]descriptor{}
+func state(list []Object) map[int]Descriptor {
+	open := map[int]Descriptor{}
 	for i := range list {
 		o := &list[i]
 		d, known := open[o.Arg]
@@ -108,9 +108,9 @@ func state(list []object) map[int]descriptor {
 		case o.Kind == "call" && o.Call == "close":
 			delete(open, o.Arg)
 		case o.did("socket"):
-			open[*o.Result] = descriptor{FD: *o.Result}
+			open[*o.Result] = Descriptor{FD: *o.Result}
 		case o.did("accept"):
-			open[*o.Result] = descriptor{FD: *o.Result, Peer: o.Words}
+			open[*o.Result] = Descriptor{FD: *o.Result, Peer: o.Words}
 		case o.did("read") && known:
 			d.Read += int64(*o.Result)
 			open[o.Arg] = d
@@ -123,11 +123,11 @@ func state(list []object) map[int]descriptor {
 }
 
 // ofPeer finds the descriptor of a client.
-func ofPeer(open map[int]descriptor, c *client) (descriptor, bool) {
+func ofPeer(open map[int]Descriptor, c *client) (Descriptor, bool) {
 	for _, d := range open {
 		if d.Peer == c.LocalAddr().String() {
 			return d, true
 		}
 	}
-	return descriptor{}, false
+	return Descriptor{}, false
 }

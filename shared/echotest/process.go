@@ -21,8 +21,8 @@ const unixTERM = unix.SIGTERM
 // A process is a server program that runs, watched from outside.
 type process struct {
 	cmd            *exec.Cmd
-	stdout, stderr *lines
-	stdin          *os.File      // the writing end of the server's standard input
+	Stdout, Stderr *lines
+	Stdin          *os.File      // the writing end of the server's standard input
 	life           *os.File      // the writing end of its lifeline
 	done           chan struct{} // closed when the process was waited for
 }
@@ -41,22 +41,22 @@ func KillAll() {
 
 // An outfit is what a server is started with besides its flags.
 type outfit struct {
-	nofile int      // how many descriptors it may have; 0: as many as the tests
-	stderr *os.File // its standard error; nil: a pipe that is read at once
-	kernel *os.File // where it leaves its kernel (see kernel); nil: an honest one
+	Descriptors int      // how many descriptors it may have; 0: as many as the tests
+	Stderr      *os.File // its standard error; nil: a pipe that is read at once
+	kernel      *os.File // where it leaves its kernel (see kernel); nil: an honest one
 }
 
 // spawn starts the target's program. The descriptor limit is set by the shell,
 // soft and hard, because a Go program raises its soft limit when it starts.
 func spawn(t *Target, with outfit, args []string) (*process, error) {
 	argv := append(append([]string{}, t.argv...), args...)
-	if with.nofile > 0 {
-		script := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, with.nofile)
+	if with.Descriptors > 0 {
+		script := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, with.Descriptors)
 		argv = append([]string{"sh", "-c", script}, argv...)
 	}
-	p := &process{cmd: exec.Command(argv[0], argv[1:]...), stdout: newLines(), stderr: newLines(), done: make(chan struct{})}
+	p := &process{cmd: exec.Command(argv[0], argv[1:]...), Stdout: newLines(), Stderr: newLines(), done: make(chan struct{})}
 	p.cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), t.env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
+	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
 	in, err := p.inherit()
 	if err != nil {
 		return nil, err
@@ -64,8 +64,8 @@ func spawn(t *Target, with outfit, args []string) (*process, error) {
 	defer in.Close()
 	life := p.cmd.ExtraFiles[0]
 	defer life.Close()
-	if with.stderr != nil {
-		p.cmd.Stderr = with.stderr
+	if with.Stderr != nil {
+		p.cmd.Stderr = with.Stderr
 	}
 	if with.kernel != nil {
 		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, with.kernel)
@@ -79,9 +79,9 @@ func spawn(t *Target, with outfit, args []string) (*process, error) {
 	go func() {
 		p.cmd.Wait() // its result is read from ProcessState
 		close(p.done)
-		p.stdout.close()
-		if with.stderr == nil {
-			p.stderr.close()
+		p.Stdout.Close()
+		if with.Stderr == nil {
+			p.Stderr.Close()
 		}
 	}()
 	return p, nil
@@ -89,13 +89,13 @@ func spawn(t *Target, with outfit, args []string) (*process, error) {
 
 // inherit gives the process two pipes: its standard input, and its lifeline.
 func (p *process) inherit() (stdin *os.File, err error) {
-	if stdin, p.stdin, err = os.Pipe(); err != nil {
+	if stdin, p.Stdin, err = os.Pipe(); err != nil {
 		return nil, err
 	}
 	life, w, err := os.Pipe()
 	if err != nil {
 		stdin.Close()
-		p.stdin.Close()
+		p.Stdin.Close()
 		return nil, err
 	}
 	p.life = w
@@ -105,7 +105,7 @@ func (p *process) inherit() (stdin *os.File, err error) {
 }
 
 func (p *process) closeEnds() {
-	p.stdin.Close()
+	p.Stdin.Close()
 	p.life.Close()
 }
 
@@ -113,12 +113,12 @@ var readyLine = regexp.MustCompile(`^listening on (\S+) \(pid (\d+)\)$`)
 
 // ready waits for the ready line and gives the address in it.
 func (p *process) ready() (addr string, err error) {
-	line, ok := p.stdout.wait(patience, func(string) bool { return true })
+	line, ok := p.Stdout.Wait(patience, func(string) bool { return true })
 	if !ok {
-		if p.exited() {
-			return "", failf("the server ended before it was ready: %v", p.state())
+		if p.Exited() {
+			return "", Failf("the server ended before it was ready: %v", p.State())
 		}
-		return "", failf("no ready line on standard output")
+		return "", Failf("no ready line on standard output")
 	}
 	m := readyLine.FindStringSubmatch(line)
 	if m == nil {
@@ -130,10 +130,10 @@ func (p *process) ready() (addr string, err error) {
 	return m[1], nil
 }
 
-func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+func (p *process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// exited tells whether the process has ended.
-func (p *process) exited() bool {
+// Exited tells whether the process has ended.
+func (p *process) Exited() bool {
 	select {
 	case <-p.done:
 		return true
@@ -142,11 +142,11 @@ func (p *process) exited() bool {
 	}
 }
 
-// state is the exit status in words; only after the end.
-func (p *process) state() string { return p.cmd.ProcessState.String() }
+// State is the exit status in words; only after the end.
+func (p *process) State() string { return p.cmd.ProcessState.String() }
 
-// wait waits for the end and gives the exit status; -1 if a signal ended it.
-func (p *process) wait(limit time.Duration) (code int, err error) {
+// Wait waits for the end and gives the exit status; -1 if a signal ended it.
+func (p *process) Wait(limit time.Duration) (code int, err error) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -157,15 +157,15 @@ func (p *process) wait(limit time.Duration) (code int, err error) {
 	}
 }
 
-// stopBy sends s and wants exit status 0 within limit.
-func (p *process) stopBy(s syscall.Signal, limit time.Duration) error {
+// StopBy sends s and wants exit status 0 within limit.
+func (p *process) StopBy(s syscall.Signal, limit time.Duration) error {
 	want := fmt.Sprintf("exit status 0 within %v", limit)
-	if err := p.signal(s); err != nil {
+	if err := p.Signal(s); err != nil {
 		return &Failure{Want: want, Got: err.Error()}
 	}
-	code, err := p.wait(limit)
+	code, err := p.Wait(limit)
 	if err == nil && code != 0 {
-		err = errors.New(p.state())
+		err = errors.New(p.State())
 	}
 	if err != nil {
 		return &Failure{Sent: "signal " + unix.SignalName(s), Want: want, Got: err.Error(),
@@ -174,8 +174,8 @@ func (p *process) stopBy(s syscall.Signal, limit time.Duration) error {
 	return nil
 }
 
-// kill ends the process whatever it does, and waits for the end.
-func (p *process) kill() {
+// Kill ends the process whatever it does, and waits for the end.
+func (p *process) Kill() {
 	p.cmd.Process.Kill()
 	<-p.done
 	running.Delete(p)
@@ -214,7 +214,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *lines) close() {
+func (l *lines) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.part) > 0 {
@@ -229,8 +229,8 @@ func (l *lines) broadcast() {
 	l.grown = make(chan struct{})
 }
 
-// all gives the whole lines so far; at the end also a last one without newline.
-func (l *lines) all() []string {
+// All gives the whole lines so far; at the end also a last one without newline.
+func (l *lines) All() []string {
 	list, _, _ := l.look()
 	return list
 }
@@ -241,22 +241,22 @@ func (l *lines) look() (list []string, ended bool, grown chan struct{}) {
 	return slices.Clip(l.whole), l.ended, l.grown
 }
 
-// tail gives what has come of a line that is not finished.
-func (l *lines) tail() string {
+// Tail gives what has come of a line that is not finished.
+func (l *lines) Tail() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.part)
 }
 
-// waitTail waits until what there is of an unfinished line is accepted.
-func (l *lines) waitTail(limit time.Duration, match func(string) bool) bool {
-	return l.waitAll(limit, func([]string) bool { return match(l.tail()) })
+// WaitTail waits until what there is of an unfinished line is accepted.
+func (l *lines) WaitTail(limit time.Duration, match func(string) bool) bool {
+	return l.WaitAll(limit, func([]string) bool { return match(l.Tail()) })
 }
 
-// wait gives the first line that match accepts, once there is one.
-func (l *lines) wait(limit time.Duration, match func(string) bool) (line string, ok bool) {
+// Wait gives the first line that match accepts, once there is one.
+func (l *lines) Wait(limit time.Duration, match func(string) bool) (line string, ok bool) {
 	seen := 0 // the lines before it did not match
-	ok = l.waitAll(limit, func(list []string) bool {
+	ok = l.WaitAll(limit, func(list []string) bool {
 		i := slices.IndexFunc(list[seen:], match)
 		if i >= 0 {
 			line = list[seen+i]
@@ -267,8 +267,8 @@ func (l *lines) wait(limit time.Duration, match func(string) bool) (line string,
 	return line, ok
 }
 
-// waitAll waits until match accepts the lines there are.
-func (l *lines) waitAll(limit time.Duration, match func([]string) bool) bool {
+// WaitAll waits until match accepts the lines there are.
+func (l *lines) WaitAll(limit time.Duration, match func([]string) bool) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
@@ -287,10 +287,10 @@ func (l *lines) waitAll(limit time.Duration, match func([]string) bool) bool {
 	}
 }
 
-// excerpt gives the first and the last lines: of a panic the beginning tells,
+// Excerpt gives the first and the last lines: of a panic the beginning tells,
 // of a log the end.
-func (l *lines) excerpt() string {
-	list := l.all()
+func (l *lines) Excerpt() string {
+	list := l.All()
 	if len(list) > 12 {
 		list = append(append(slices.Clone(list[:6]), "..."), list[len(list)-5:]...)
 	}

@@ -37,10 +37,10 @@ func Listening(addr string, p Promises) *Target { return &Target{Promises: p, ad
 // test runs a test.
 func buildHere() (string, func(), error) {
 	if _, err := exec.LookPath("go"); err != nil {
-		return "", nil, skipf("no go command here")
+		return "", nil, Skipf("no go command here")
 	}
 	if _, err := os.Stat("main.go"); err != nil {
-		return "", nil, skipf("no sources here")
+		return "", nil, Skipf("no sources here")
 	}
 	dir, err := os.MkdirTemp("", "echotest")
 	if err != nil {
@@ -54,85 +54,85 @@ func buildHere() (string, func(), error) {
 	return path, func() { os.RemoveAll(dir) }, nil
 }
 
-// on makes a check of a function that wants one server, started with args. The
+// On makes a check of a function that wants one server, started with args. The
 // server must outlive the function and then stop at SIGTERM with status 0.
-func on(run func(*server) error, args ...string) func(*Target) error {
+func On(run func(*Server) error, args ...string) func(*Target) error {
 	return limited(0, run, args...)
 }
 
 // limited is on with at most nofile descriptors for the server (0: no limit).
-func limited(nofile int, run func(*server) error, args ...string) func(*Target) error {
+func limited(nofile int, run func(*Server) error, args ...string) func(*Target) error {
 	return func(t *Target) error {
-		s, err := t.startWith(outfit{nofile: nofile}, args...)
+		s, err := t.StartWith(outfit{Descriptors: nofile}, args...)
 		if err != nil {
 			return err
 		}
-		defer s.kill()
+		defer s.Kill()
 		err = run(s)
 		if err == nil {
-			err = s.stop()
+			err = s.Stop()
 		}
-		return s.explain(err)
+		return s.Explain(err)
 	}
 }
 
-// start brings up a server and waits for its ready line.
-func (t *Target) start(args ...string) (*server, error) { return t.startWith(outfit{}, args...) }
+// Start brings up a server and waits for its ready line.
+func (t *Target) Start(args ...string) (*Server, error) { return t.StartWith(outfit{}, args...) }
 
-func (t *Target) startWith(with outfit, args ...string) (*server, error) {
+func (t *Target) StartWith(with outfit, args ...string) (*Server, error) {
 	if t.addr != "" {
-		return &server{Promises: t.Promises, addr: t.addr}, nil
+		return &Server{Promises: t.Promises, Addr: t.addr}, nil
 	}
 	return t.startOn("127.0.0.1:0", with, args...)
 }
 
-func (t *Target) startOn(addr string, with outfit, args ...string) (*server, error) {
+func (t *Target) startOn(addr string, with outfit, args ...string) (*Server, error) {
 	p, err := spawn(t, with, append([]string{"-addr", addr}, args...))
 	if err != nil {
 		return nil, err
 	}
-	s := &server{Promises: t.Promises, process: p}
-	if s.addr, err = p.ready(); err != nil {
-		p.kill()
-		return nil, s.explain(err)
+	s := &Server{Promises: t.Promises, process: p}
+	if s.Addr, err = p.ready(); err != nil {
+		p.Kill()
+		return nil, s.Explain(err)
 	}
 	return s, nil
 }
 
-// A server is what a check examines. process is nil when somebody else runs it.
-type server struct {
+// A Server is what a check examines. process is nil when somebody else runs it.
+type Server struct {
 	Promises
 	*process
-	addr string
+	Addr string
 }
 
-// stop ends the server as an operator would, and wants status 0.
-func (s *server) stop() error {
+// Stop ends the server as an operator would, and wants status 0.
+func (s *Server) Stop() error {
 	if s.process == nil {
 		return nil
 	}
-	if s.exited() {
-		return failf("the server ended by itself: %v", s.state())
+	if s.Exited() {
+		return Failf("the server ended by itself: %v", s.State())
 	}
-	return s.stopBy(unixTERM, patience)
+	return s.StopBy(unixTERM, patience)
 }
 
-// kill ends the server if it still runs; it is the cleanup of every check.
-func (s *server) kill() {
+// Kill ends the server if it still runs; it is the cleanup of every check.
+func (s *Server) Kill() {
 	if s.process != nil {
-		s.process.kill()
+		s.process.Kill()
 	}
 }
 
-// explain adds to a failure what the server itself said, and whether it ended.
-func (s *server) explain(err error) error {
+// Explain adds to a failure what the server itself said, and whether it ended.
+func (s *Server) Explain(err error) error {
 	if s.process == nil {
 		return err
 	}
-	return amend(err, func(f *Failure) {
-		f.Log = s.stderr.excerpt()
-		if s.exited() && !strings.Contains(f.Got, s.state()) {
-			f.Got += fmt.Sprintf(" (the server has ended: %s)", s.state())
+	return Amend(err, func(f *Failure) {
+		f.Log = s.Stderr.Excerpt()
+		if s.Exited() && !strings.Contains(f.Got, s.State()) {
+			f.Got += fmt.Sprintf(" (the server has ended: %s)", s.State())
 		}
 	})
 }

@@ -13,7 +13,7 @@ func holdTerminal() (*heldLog, error) {
 	// Both ends are not opened by package os, which would make them not block.
 	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, skipf("no pseudo-terminal here: %v", err)
+		return nil, Skipf("no pseudo-terminal here: %v", err)
 	}
 	h := &heldLog{reader: os.NewFile(uintptr(master), "terminal's master")}
 	n, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
@@ -26,7 +26,7 @@ func holdTerminal() (*heldLog, error) {
 	}
 	if err != nil {
 		h.reader.Close()
-		return nil, skipf("no pseudo-terminal here: %v", err)
+		return nil, Skipf("no pseudo-terminal here: %v", err)
 	}
 	h.server = os.NewFile(uintptr(slave), "terminal")
 	return h, nil
@@ -46,5 +46,5 @@ func (h *heldLog) press(letter byte, takes bool) error {
 			return nil
 		}
 	}
-	return skipf("the terminal does not obey Ctrl-%c", letter)
+	return Skipf("the terminal does not obey Ctrl-%c", letter)
 }

@@ -14,11 +14,11 @@ import (
 )
 
 // measurable tells why CPU and memory can not be judged, or nothing.
-func (s *server) measurable() bool { return s.process != nil && !raceEnabled }
+func (s *Server) measurable() bool { return s.process != nil && !raceEnabled }
 
-// cpu is the CPU time the live process has used, from /proc on Linux and ps(1)
+// CPU is the CPU time the live process has used, from /proc on Linux and ps(1)
 // elsewhere; both count in hundredths of a second.
-func (p *process) cpu() (time.Duration, error) {
+func (p *process) CPU() (time.Duration, error) {
 	if runtime.GOOS != "linux" {
 		text, err := ps(p.cmd.Process.Pid, "time")
 		if err != nil {
@@ -50,10 +50,10 @@ func (p *process) stat() ([]string, error) {
 	return f, nil
 }
 
-// suspend stops the process (SIGSTOP) and waits until it has stopped, for which
+// Suspend stops the process (SIGSTOP) and waits until it has stopped, for which
 // there is no event that os/exec would not take.
-func (p *process) suspend() error {
-	if err := p.signal(unix.SIGSTOP); err != nil {
+func (p *process) Suspend() error {
+	if err := p.Signal(unix.SIGSTOP); err != nil {
 		return err
 	}
 	beat := time.NewTicker(time.Millisecond)
@@ -103,8 +103,8 @@ func clock(text string) (time.Duration, error) {
 	return time.Duration((total + seconds) * float64(time.Second)), nil
 }
 
-// memory is what the live process holds, in bytes: resident, and mapped.
-func (p *process) memory() (resident, mapped int64, err error) {
+// Memory is what the live process holds, in bytes: resident, and mapped.
+func (p *process) Memory() (resident, mapped int64, err error) {
 	pid := p.cmd.Process.Pid
 	if runtime.GOOS != "linux" {
 		text, err := ps(pid, "rss", "vsz")
@@ -135,9 +135,9 @@ func ps(pid int, columns ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// share is the part of one CPU the server uses over a window of d.
-func (p *process) share(d time.Duration) (float64, error) {
-	before, err := p.cpu()
+// Share is the part of one CPU the server uses over a window of d.
+func (p *process) Share(d time.Duration) (float64, error) {
+	before, err := p.CPU()
 	if err != nil {
 		return 0, err
 	}
@@ -147,15 +147,15 @@ func (p *process) share(d time.Duration) (float64, error) {
 	select {
 	case <-timer.C:
 	case <-p.done:
-		return 0, failf("the server ended: %v", p.state())
+		return 0, Failf("the server ended: %v", p.State())
 	}
-	after, err := p.cpu()
+	after, err := p.CPU()
 	return float64(after-before) / float64(time.Since(start)), err
 }
 
 // still wants the server to come to rest. What spins never does, while what
 // still has something to do may take its time.
-func (s *server) still(cause string) error {
+func (s *Server) still(cause string) error {
 	if !s.Sleeps || !s.measurable() {
 		return nil
 	}
@@ -165,7 +165,7 @@ func (s *server) still(cause string) error {
 	var share float64
 	for deadline := time.Now().Add(patience / 4); time.Now().Before(deadline); {
 		var err error
-		if share, err = s.share(window); err != nil {
+		if share, err = s.Share(window); err != nil {
 			return err
 		}
 		if share <= most {
@@ -178,17 +178,17 @@ func (s *server) still(cause string) error {
 
 // growth is how much the resident and mapped memory grow while do runs. It
 // is 0 where memory is not judged.
-func (s *server) growth(do func() error) (resident, mapped int64, err error) {
+func (s *Server) growth(do func() error) (resident, mapped int64, err error) {
 	if !s.measurable() {
 		return 0, 0, do()
 	}
-	r0, m0, err := s.memory()
+	r0, m0, err := s.Memory()
 	if err != nil {
 		return 0, 0, err
 	}
 	if err := do(); err != nil {
 		return 0, 0, err
 	}
-	r1, m1, err := s.memory()
+	r1, m1, err := s.Memory()
 	return r1 - r0, m1 - m0, err
 }

@@ -11,30 +11,30 @@ import (
 // walls: what a rung's model can not do, proven as well. Each wall is what the
 // next rung takes down.
 var walls = []Check{
-	{Name: "wall-one-at-a-time", Wall: true, OnWire: true, Chapter: chapter1, run: on(oneAtATime),
+	{Name: "wall-one-at-a-time", Wall: true, OnWire: true, Chapter: chapter1, Proof: On(oneAtATime),
 		when:    func(p Promises) bool { return !p.Concurrent },
 		Promise: "the second client connects, and is served when the first has left",
 		Cause:   "this server has more than one client at a time (then it is not this rung), or it has forgotten the one who waited"},
-	{Name: "wall-burns-cpu", Wall: true, Alone: true, Chapter: chapter2, run: on(burnsCPU),
+	{Name: "wall-burns-cpu", Wall: true, Alone: true, Chapter: chapter2, Proof: On(burnsCPU),
 		when:    func(p Promises) bool { return !p.Sleeps },
 		Promise: "asking every client again and again takes most of a CPU, also when nobody says anything",
 		Cause:   "this server sleeps while it has nothing to do (then it is not this rung)"},
-	{Name: "idle-costs-nothing", Alone: true, Chapter: chapter3, run: on(idleCostsNothing), when: sleeps,
+	{Name: "idle-costs-nothing", Alone: true, Chapter: chapter3, Proof: On(idleCostsNothing), when: sleeps,
 		Promise: "clients that say nothing cost no CPU",
 		Cause:   "the loop goes round without a reason: readiness that nobody takes away, write interest with nothing to write, or a wait without sleep"},
-	{Name: "wall-fd-setsize", Wall: true, Alone: true, Chapter: chapter3, run: on(fdSetsize),
+	{Name: "wall-fd-setsize", Wall: true, Alone: true, Chapter: chapter3, Proof: On(fdSetsize),
 		when:    func(p Promises) bool { return p.FDSet },
 		Promise: "a descriptor that does not fit in an fd_set is turned away; the others are served, and there is room again when some leave",
 		Cause:   "FdSet.Set of a descriptor of unix.FD_SETSIZE or more (it panics): close such a client at once"},
-	{Name: "wall-no-boundaries", Wall: true, Chapter: chapter5, run: on(noBoundaries, "-v=json"), when: raw,
+	{Name: "wall-no-boundaries", Wall: true, Chapter: chapter5, Proof: On(noBoundaries, "-v=json"), when: raw,
 		Promise: "two sends become one read: a stream has no boundaries",
 		Cause:   "the server reads less than there is"},
-	{Name: "keeps-boundaries", OnWire: true, Chapter: chapter5, run: on(keepsBoundaries), when: framed,
+	{Name: "keeps-boundaries", OnWire: true, Chapter: chapter5, Proof: On(keepsBoundaries), when: framed,
 		Promise: "two messages stay two, also when they arrive together",
 		Cause:   "what one read brings is taken for one message"},
 }
 
-func oneAtATime(s *server) error {
+func oneAtATime(s *Server) error {
 	first, err := s.dialMany(1)
 	if err != nil {
 		return err
@@ -48,21 +48,21 @@ func oneAtATime(s *server) error {
 	if err := second.send(second.next(0)); err != nil {
 		return err
 	}
-	if err := after(second.silent(200*time.Millisecond), "a second client, while the first is there"); err != nil {
+	if err := After(second.Silent(200*time.Millisecond), "a second client, while the first is there"); err != nil {
 		return err
 	}
 	if err := first[0].ping(); err != nil {
 		return err
 	}
 	first[0].Close()
-	return after(second.recv(second.out.Load()), "the first client left")
+	return After(second.recv(second.out.Load()), "the first client left")
 }
 
 // burnsCPU looks for one busy window: on a shared machine the server may have
 // to wait for its CPU.
-func burnsCPU(s *server) error {
+func burnsCPU(s *Server) error {
 	if !s.measurable() {
-		return skipf("CPU is not judged with the race detector")
+		return Skipf("CPU is not judged with the race detector")
 	}
 	idle, err := s.dialMany(3)
 	if err != nil {
@@ -71,7 +71,7 @@ func burnsCPU(s *server) error {
 	defer idle.close()
 	var most float64
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		share, err := s.share(200 * time.Millisecond)
+		share, err := s.Share(200 * time.Millisecond)
 		if err != nil {
 			return err
 		}
@@ -79,12 +79,12 @@ func burnsCPU(s *server) error {
 			return nil
 		}
 	}
-	return failf("at most %.0f %% of a CPU", most*100)
+	return Failf("at most %.0f %% of a CPU", most*100)
 }
 
-func idleCostsNothing(s *server) error {
+func idleCostsNothing(s *Server) error {
 	if !s.measurable() {
-		return skipf("CPU is not judged with the race detector")
+		return Skipf("CPU is not judged with the race detector")
 	}
 	n := 1
 	if s.Concurrent {
@@ -99,12 +99,12 @@ func idleCostsNothing(s *server) error {
 }
 
 // fdSetsize connects more clients than there are numbers below FD_SETSIZE.
-func fdSetsize(s *server) error {
+func fdSetsize(s *Server) error {
 	want := unix.FD_SETSIZE + 60
 	wide := *s
 	wide.FDSet = false
 	if n, err := wide.room(want); err != nil || n < want {
-		return errors.Join(err, skipf("room for %d clients only (ulimit -n), not for %d", n, want))
+		return errors.Join(err, Skipf("room for %d clients only (ulimit -n), not for %d", n, want))
 	}
 	served, away, err := s.crowd(want)
 	defer served.close()
@@ -116,7 +116,7 @@ func fdSetsize(s *server) error {
 			Got: fmt.Sprintf("%d served, %d turned away", len(served), away)}
 	}
 	if err := served.each((*client).ping); err != nil {
-		return after(err, fmt.Sprintf("%d clients were turned away", away))
+		return After(err, fmt.Sprintf("%d clients were turned away", away))
 	}
 	if err := s.still("a descriptor that was turned away was not closed"); err != nil {
 		return err
@@ -126,11 +126,11 @@ func fdSetsize(s *server) error {
 			return err
 		}
 	}
-	return errors.Join(after(s.alive(), "10 of those served have left"), s.shortLog(20))
+	return errors.Join(After(s.alive(), "10 of those served have left"), s.shortLog(20))
 }
 
 // crowd connects n clients and tells who is served and how many are not.
-func (s *server) crowd(n int) (served clients, away int, err error) {
+func (s *Server) crowd(n int) (served clients, away int, err error) {
 	for range n {
 		c, err := s.dial()
 		if err != nil {
@@ -139,7 +139,7 @@ func (s *server) crowd(n int) (served clients, away int, err error) {
 		gone, err := turnedAway(c)
 		if err != nil {
 			c.Close()
-			return served, away, after(err, fmt.Sprintf("client %d connects", len(served)+away+1))
+			return served, away, After(err, fmt.Sprintf("client %d connects", len(served)+away+1))
 		}
 		if gone {
 			c.Close()
@@ -153,31 +153,31 @@ func (s *server) crowd(n int) (served clients, away int, err error) {
 
 // noBoundaries sends twice while the server is suspended. The narration tells
 // what its next read brings.
-func noBoundaries(s *server) error {
+func noBoundaries(s *Server) error {
 	c, err := s.dial()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := errors.Join(c.ping(), s.suspend()); err != nil {
+	if err := errors.Join(c.ping(), s.Suspend()); err != nil {
 		return err
 	}
 	_, err = c.Write([]byte("hello"))
 	if err == nil {
 		_, err = c.Write([]byte("world"))
 	}
-	if err = errors.Join(err, s.signal(unix.SIGCONT)); err != nil {
+	if err = errors.Join(err, s.Signal(unix.SIGCONT)); err != nil {
 		return err
 	}
-	together := func(o *object) bool { return o.did("read") && string(o.Bytes) == "helloworld" }
-	if _, ok := s.journal().wait(patience, together); !ok {
+	together := func(o *Object) bool { return o.did("read") && string(o.Bytes) == "helloworld" }
+	if _, ok := s.Journal().Wait(patience, together); !ok {
 		return &Failure{Sent: `"hello" and "world", in two writes, while the server was suspended (SIGSTOP)`,
-			Want: `with -v=json, a read whose bytes are helloworld`, Got: s.stderr.excerpt()}
+			Want: `with -v=json, a read whose bytes are helloworld`, Got: s.Stderr.Excerpt()}
 	}
 	return nil
 }
 
-func keepsBoundaries(s *server) error {
+func keepsBoundaries(s *Server) error {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(5), 90))
 	if err != nil {
 		return err

@@ -26,11 +26,11 @@ type client struct {
 var seeds atomic.Uint64
 
 // dial connects a client with a small stream of its own.
-func (s *server) dial() (*client, error) {
+func (s *Server) dial() (*client, error) {
 	return s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(200), 4000))
 }
 
-func (s *server) dialWith(st *stream) (*client, error) { return s.dialSized(st, 0) }
+func (s *Server) dialWith(st *stream) (*client, error) { return s.dialSized(st, 0) }
 
 // smallWindow is a receive buffer that holds little, and still lets a reader
 // have a useful speed over loopback, whose segments are 64 KiB.
@@ -38,7 +38,7 @@ const smallWindow = 64 << 10
 
 // dialSized connects with a receive buffer of window bytes (0: the system's),
 // which has to be set before the connection is made.
-func (s *server) dialSized(st *stream, window int) (*client, error) {
+func (s *Server) dialSized(st *stream, window int) (*client, error) {
 	d := net.Dialer{Timeout: patience}
 	if window > 0 {
 		d.Control = func(_, _ string, c syscall.RawConn) (err error) {
@@ -48,16 +48,16 @@ func (s *server) dialSized(st *stream, window int) (*client, error) {
 			return err
 		}
 	}
-	c, err := d.DialContext(context.Background(), "tcp", s.addr)
+	c, err := d.DialContext(context.Background(), "tcp", s.Addr)
 	if err != nil {
-		return nil, &Failure{Sent: "connect " + s.addr, Want: "a connection", Got: err.Error()}
+		return nil, &Failure{Sent: "connect " + s.Addr, Want: "a connection", Got: err.Error()}
 	}
 	return &client{TCPConn: c.(*net.TCPConn), stream: st, patience: patience}, nil
 }
 
 // dialMany connects n clients and has each served once. On an error those
 // already there are closed.
-func (s *server) dialMany(n int) (clients, error) {
+func (s *Server) dialMany(n int) (clients, error) {
 	var all clients
 	for range n {
 		c, err := s.dial()
@@ -67,7 +67,7 @@ func (s *server) dialMany(n int) (clients, error) {
 		}
 		if err != nil {
 			all.close()
-			return nil, after(err, fmt.Sprintf("client %d of %d connects", len(all), n))
+			return nil, After(err, fmt.Sprintf("client %d of %d connects", len(all), n))
 		}
 	}
 	return all, nil
@@ -89,7 +89,7 @@ func (c *client) send(end int64) error {
 		n, err := c.Write(p)
 		c.out.Add(int64(n))
 		if err != nil {
-			return &Failure{Sent: c.told(), Want: "a server that takes it", Got: plain(err)}
+			return &Failure{Sent: c.told(), Want: "a server that takes it", Got: Plain(err)}
 		}
 	}
 	return nil
@@ -108,7 +108,7 @@ func (c *client) recv(end int64) error {
 		c.in.Add(int64(n))
 		if err != nil {
 			return &Failure{Sent: c.told(), Want: fmt.Sprintf("%d bytes back", end),
-				Got: fmt.Sprintf("%d bytes, then %s", c.in.Load(), plain(err))}
+				Got: fmt.Sprintf("%d bytes, then %s", c.in.Load(), Plain(err))}
 		}
 	}
 	return nil
@@ -126,8 +126,8 @@ func (c *client) told() string {
 	return fmt.Sprintf("%d bytes: %s", n, show(c.at(0, int(min(n, 16)))))
 }
 
-// plain puts the usual ends of a connection into words.
-func plain(err error) string {
+// Plain puts the usual ends of a connection into words.
+func Plain(err error) string {
 	switch {
 	case errors.Is(err, io.EOF):
 		return "end of file"
@@ -159,8 +159,8 @@ func (c *client) exchange(end int64) error {
 	return errors.Join(err, <-sent)
 }
 
-// recvEOF wants the end of file, and nothing before it.
-func (c *client) recvEOF() error {
+// RecvEOF wants the end of file, and nothing before it.
+func (c *client) RecvEOF() error {
 	buf := make([]byte, 1024)
 	c.SetReadDeadline(time.Now().Add(c.patience))
 	n, err := c.Read(buf)
@@ -169,7 +169,7 @@ func (c *client) recvEOF() error {
 	}
 	got := show(buf[:n])
 	if n == 0 {
-		got = plain(err)
+		got = Plain(err)
 	}
 	return &Failure{Sent: c.told(), Want: fmt.Sprintf("end of file after %d bytes", c.in.Load()), Got: got}
 }
@@ -189,11 +189,11 @@ func (c *client) drain() error {
 	if err := c.recv(owed); err != nil {
 		return err
 	}
-	return c.recvEOF()
+	return c.RecvEOF()
 }
 
-// silent wants nothing to come within d.
-func (c *client) silent(d time.Duration) error {
+// Silent wants nothing to come within d.
+func (c *client) Silent(d time.Duration) error {
 	buf := make([]byte, 1024)
 	c.SetReadDeadline(time.Now().Add(d))
 	n, err := c.Read(buf)
@@ -202,7 +202,7 @@ func (c *client) silent(d time.Duration) error {
 	}
 	got := show(buf[:n])
 	if n == 0 {
-		got = plain(err)
+		got = Plain(err)
 	}
 	return &Failure{Sent: c.told(), Want: "nothing yet", Got: got}
 }
@@ -223,21 +223,21 @@ func (c *client) fill(limit int64) (took int64, err error) {
 			break
 		}
 		if err != nil {
-			return took, &Failure{Sent: c.told(), Want: "a server that waits until the client reads", Got: plain(err)}
+			return took, &Failure{Sent: c.told(), Want: "a server that waits until the client reads", Got: Plain(err)}
 		}
 	}
 	return took, nil
 }
 
-// reset closes with RST instead of FIN.
-func (c *client) reset() {
+// Reset closes with RST instead of FIN.
+func (c *client) Reset() {
 	c.SetLinger(0)
 	c.Close()
 }
 
 // turns waits until the server has gone round its loop n times: so often a
 // client of its own got an answer. A server of one client has no such turns.
-func (s *server) turns(n int) error {
+func (s *Server) turns(n int) error {
 	if !s.Concurrent {
 		return nil
 	}
@@ -255,11 +255,11 @@ func (s *server) turns(n int) error {
 }
 
 // alive wants a new client to be served.
-func (s *server) alive() error {
+func (s *Server) alive() error {
 	c, err := s.dial()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	return after(c.ping(), "a new client connects")
+	return After(c.ping(), "a new client connects")
 }
