@@ -14,6 +14,9 @@ import (
 
 	"example/tcpladder/client/internal/load"
 	"example/tcpladder/client/internal/target"
+	"example/tcpladder/shared/cli"
+	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 const benchAbout = `usage: go run ./client bench [flags]
@@ -59,7 +62,7 @@ func (f *benchFlags) set() *flag.FlagSet {
 	})
 	s.BoolVar(&f.raw, "raw", false, "send plain bytes instead of frames")
 	s.BoolVar(&f.json, "json", false, "print the result as JSON")
-	s.BoolVar(&f.progress, "progress", isTerminal(os.Stderr), "show progress on standard error (on a terminal anyway)")
+	s.BoolVar(&f.progress, "progress", cli.IsTerminal(os.Stderr), "show progress on standard error (on a terminal anyway)")
 	s.IntVar(&f.conns, "c", 64, "`connections`; with -idle 1 unless given")
 	s.IntVar(&f.depth, "depth", 1, "`messages` under way on each connection")
 	s.IntVar(&f.size, "size", 64, "payload of a message, in `bytes`")
@@ -88,7 +91,7 @@ func (f *benchFlags) complete(s *flag.FlagSet) error {
 	if f.loadCPU >= 0 {
 		f.workers = 1
 	}
-	if _, err := target.Rung(f.rung); err != nil {
+	if _, err := echotest.FindRung(f.rung); err != nil {
 		return err
 	}
 	switch {
@@ -134,10 +137,7 @@ func benchRun(ctx context.Context, f *benchFlags) error {
 	if err := target.Descriptors(f.conns + f.idle + 64); err != nil {
 		return err
 	}
-	builder, err := target.NewBuilder()
-	if err != nil {
-		return err
-	}
+	builder := target.NewBuilder()
 	defer builder.Close()
 	subjects, err := f.subjects(builder)
 	if err != nil {
@@ -145,7 +145,7 @@ func benchRun(ctx context.Context, f *benchFlags) error {
 	}
 	// Only after the building: the compiler may use all CPUs.
 	if f.loadCPU >= 0 {
-		if err := target.Pin(f.loadCPU); err != nil {
+		if err := proc.Pin(f.loadCPU); err != nil {
 			return err
 		}
 	}

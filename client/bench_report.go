@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"example/tcpladder/client/internal/load"
 )
 
 // busy is the share of a CPU from which on it counts as used up: what is left is
@@ -53,7 +55,7 @@ func (f *benchFlags) summarize(s *subject) summary {
 		sum.Silent = max(sum.Silent, r.Silent)
 		sum.Rounds = append(sum.Rounds, r.PerSecond())
 	}
-	sum.PerSecond = median(sum.Rounds)
+	sum.PerSecond = load.Median(sum.Rounds)
 	// The header of a frame is no payload.
 	sum.MBPerSecond = sum.PerSecond * float64(f.size) / 1e6
 	quantile := func(q float64) float64 { return float64(latency.ValueAtQuantile(q)) / 1e3 }
@@ -81,12 +83,7 @@ func (s *subject) median(f func(round) float64) float64 {
 	for _, r := range s.rounds {
 		values = append(values, f(r))
 	}
-	return median(values)
-}
-
-func median(values []float64) float64 {
-	v := slices.Sorted(slices.Values(values))
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+	return load.Median(values)
 }
 
 // report prints the result.

@@ -11,6 +11,7 @@ import (
 
 	"example/tcpladder/client/internal/load"
 	"example/tcpladder/client/internal/target"
+	"example/tcpladder/shared/echotest"
 )
 
 // A subject is a server that is measured.
@@ -61,8 +62,8 @@ func rungSubject(b *target.Builder, name string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	folder, _ := target.Rung(name)
-	return &subject{name: folder, args: []string{path, "-addr", "127.0.0.1:0"}, cpus: 1}, nil
+	rung, _ := echotest.FindRung(name)
+	return &subject{name: rung.Folder, args: []string{path, "-addr", "127.0.0.1:0"}, cpus: 1}, nil
 }
 
 // other makes a subject of the value of -vs.
@@ -78,7 +79,7 @@ func (f *benchFlags) other(b *target.Builder, v string) (*subject, error) {
 		}
 		return &subject{name: "net", args: args, cpus: runtime.NumCPU()}, nil
 	}
-	if _, err := target.Rung(v); err == nil {
+	if _, err := echotest.FindRung(v); err == nil {
 		return rungSubject(b, v)
 	}
 	return &subject{name: program(v), args: []string{"sh", "-c", v}, cpus: runtime.NumCPU()}, nil
@@ -110,13 +111,13 @@ func (s *subject) round(ctx context.Context, f *benchFlags, number int) error {
 	if s.addr != "" {
 		return s.measure(ctx, f, cfg, nil)
 	}
-	server, err := target.Start(ctx, f.serverCPU, s.args...)
+	server, err := target.Start(ctx, f.serverCPU, nil, s.args...)
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
 	cfg.Addr = server.Addr
-	cfg.ServerCPU = func() time.Duration { return target.CPU(server.Pid) }
+	cfg.ServerCPU = server.CPU
 	// What a connection saw is the symptom, what the server says the cause.
 	if err := s.measure(ctx, f, cfg, server); err != nil {
 		return server.Explain(err)
@@ -132,7 +133,7 @@ func (s *subject) measure(ctx context.Context, f *benchFlags, cfg load.Config, s
 		if server == nil {
 			return 0
 		}
-		return target.RSS(server.Pid)
+		return server.RSS()
 	}
 	if f.idle > 0 {
 		r.empty = memory()

@@ -7,42 +7,16 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/signal"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"example/tcpladder/client/internal/target"
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
-
-// A rung is one of the five servers and the promises it keeps, the same that
-// its echo_test.go names.
-type rung struct {
-	name     string
-	promises echotest.Promises
-}
-
-var rungs = []rung{
-	{"01-blocking", echotest.Promises{Sleeps: true}},
-	{"02-nonblocking", echotest.Promises{Concurrent: true}},
-	{"03-select", echotest.Promises{Concurrent: true, Sleeps: true, FDSet: true}},
-	{"04-kqueue", echotest.Promises{Concurrent: true, Sleeps: true}},
-	{"05-framing", echotest.Promises{Concurrent: true, Sleeps: true, Framed: true}},
-}
-
-// findRung accepts 3, 03 and 03-select.
-func findRung(name string) (rung, error) {
-	folder, err := target.Rung(name)
-	i := slices.IndexFunc(rungs, func(r rung) bool { return r.name == folder })
-	if err != nil || i < 0 {
-		return rung{}, err
-	}
-	return rungs[i], nil
-}
 
 const checkUsage = `usage: go run ./client check [flags] [rung...]
 
@@ -73,7 +47,7 @@ func check(args []string) int {
 	names, err := mixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Print(checkUsage)
-		flagList(os.Stdout, flags)
+		cli.Flags(os.Stdout, flags)
 		return 0
 	}
 	if err != nil {
@@ -91,17 +65,19 @@ func check(args []string) int {
 	if *exercise != "" {
 		return checkExercise(*exercise, match, *list)
 	}
-	if !slices.ContainsFunc(rungs, func(r rung) bool { return (len(chosen) == 0 || slices.Contains(chosen, r)) && matches(match, r) }) {
+	if !slices.ContainsFunc(echotest.Rungs, func(r echotest.Rung) bool {
+		return (len(chosen) == 0 || slices.Contains(chosen, r)) && matches(match, r)
+	}) {
 		fmt.Fprintf(os.Stderr, "check: no check matches -run %q\n", match)
 		return 2
 	}
-	e := &examination{match: match, list: *list, out: os.Stdout, colour: isTerminal(os.Stdout), width: atOnce}
+	e := &examination{match: match, list: *list, out: os.Stdout, colour: cli.IsTerminal(os.Stdout), width: atOnce}
 	return e.all(chosen, *addr)
 }
 
 // matches tells whether the name of any check of r does.
-func matches(match *regexp.Regexp, r rung) bool {
-	return slices.ContainsFunc(echotest.Checks(r.promises), func(c echotest.Check) bool { return match.MatchString(c.Name) })
+func matches(match *regexp.Regexp, r echotest.Rung) bool {
+	return slices.ContainsFunc(echotest.Checks(r.Promises), func(c echotest.Check) bool { return match.MatchString(c.Name) })
 }
 
 // mixed parses flags that may stand before and behind the other arguments.
@@ -114,20 +90,20 @@ func mixed(flags *flag.FlagSet, args []string) (names []string, err error) {
 }
 
 // choose turns the arguments into rungs.
-func choose(names []string, addr string) ([]rung, error) {
+func choose(names []string, addr string) ([]echotest.Rung, error) {
 	if addr != "" && len(names) > 1 {
 		return nil, errors.New("one server keeps the promises of one rung: name one")
 	}
-	var chosen []rung
+	var chosen []echotest.Rung
 	for _, name := range names {
-		r, err := findRung(name)
+		r, err := echotest.FindRung(name)
 		if err != nil {
 			return nil, err
 		}
 		chosen = append(chosen, r)
 	}
 	if len(chosen) == 0 && addr == "" {
-		chosen = rungs
+		chosen = echotest.Rungs
 	}
 	return chosen, nil
 }
@@ -143,14 +119,8 @@ type examination struct {
 }
 
 // all examines the rungs, or the one server at addr, and gives the exit status.
-func (e *examination) all(chosen []rung, addr string) int {
-	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, unix.SIGINT, unix.SIGTERM)
-	go func() {
-		<-interrupted
-		echotest.KillAll()
-		os.Exit(130)
-	}()
+func (e *examination) all(chosen []echotest.Rung, addr string) int {
+	proc.ExitOnSignal()
 	var err error
 	if addr != "" && !e.list {
 		err = e.running(chosen, addr)
@@ -174,50 +144,47 @@ func (e *examination) all(chosen []rung, addr string) int {
 }
 
 // built examines a rung of the ladder, built from its sources.
-func (e *examination) built(r rung) error {
+func (e *examination) built(r echotest.Rung) error {
 	if e.list {
-		e.run(r.name, nil, echotest.Checks(r.promises))
+		e.run(r.Folder, nil, echotest.Checks(r.Promises))
 		return nil
 	}
-	builder, err := target.NewBuilder()
-	if err != nil {
-		return err
-	}
+	builder := target.NewBuilder()
 	defer builder.Close()
-	program, err := builder.Rung(r.name)
+	program, err := builder.Rung(r.Folder)
 	if err == nil {
-		e.run(r.name, echotest.Program(program, r.promises), echotest.Checks(r.promises))
+		e.run(r.Folder, echotest.Program(program, r.Promises), echotest.Checks(r.Promises))
 	}
 	return err
 }
 
 // running examines the server at addr, with the checks that need no more than
 // its address.
-func (e *examination) running(chosen []rung, addr string) error {
+func (e *examination) running(chosen []echotest.Rung, addr string) error {
 	framed, err := speaksFrames(addr)
 	if err != nil {
 		return err
 	}
-	r := rungs[3]
+	r := echotest.Rungs[3]
 	if framed {
-		r = rungs[4]
+		r = echotest.Rungs[4]
 	}
 	if len(chosen) > 0 {
 		r = chosen[0]
 	}
 	speaks := map[bool]string{true: "frames", false: "bytes"}
-	if r.promises.Framed != framed {
-		return fmt.Errorf("%s echoes %s, but %s echoes %s", addr, speaks[framed], r.name, speaks[r.promises.Framed])
+	if r.Promises.Framed != framed {
+		return fmt.Errorf("%s echoes %s, but %s echoes %s", addr, speaks[framed], r.Folder, speaks[r.Promises.Framed])
 	}
 	var list []echotest.Check
-	for _, c := range echotest.Checks(r.promises) {
+	for _, c := range echotest.Checks(r.Promises) {
 		if c.OnWire {
 			list = append(list, c)
 		}
 	}
 	e.width = 1 // they share the server
-	title := fmt.Sprintf("%s, which echoes %s, held to what %s promises on the wire", addr, speaks[framed], r.name)
-	e.run(title, echotest.Listening(addr, r.promises), list)
+	title := fmt.Sprintf("%s, which echoes %s, held to what %s promises on the wire", addr, speaks[framed], r.Folder)
+	e.run(title, echotest.Listening(addr, r.Promises), list)
 	return nil
 }
 

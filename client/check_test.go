@@ -17,14 +17,14 @@ import (
 // TestPromises: the table of the rungs says what each rung's own test says.
 func TestPromises(t *testing.T) {
 	line := regexp.MustCompile(`echotest\.Promises\{(.*)\}`)
-	for _, r := range rungs {
-		source, err := os.ReadFile(filepath.Join("..", r.name, "echo_test.go"))
+	for _, r := range echotest.Rungs {
+		source, err := os.ReadFile(filepath.Join("..", r.Folder, "echo_test.go"))
 		if err != nil {
 			t.Skipf("no sources here: %v", err)
 		}
 		m := line.FindSubmatch(source)
 		if m == nil {
-			t.Errorf("%s/echo_test.go names no echotest.Promises", r.name)
+			t.Errorf("%s/echo_test.go names no echotest.Promises", r.Folder)
 			continue
 		}
 		var p echotest.Promises
@@ -32,13 +32,13 @@ func TestPromises(t *testing.T) {
 			name, value, _ := strings.Cut(field, ":")
 			f := reflect.ValueOf(&p).Elem().FieldByName(strings.TrimSpace(name))
 			if !f.IsValid() || strings.TrimSpace(value) != "true" {
-				t.Errorf("%s/echo_test.go: cannot read %q", r.name, field)
+				t.Errorf("%s/echo_test.go: cannot read %q", r.Folder, field)
 				continue
 			}
 			f.SetBool(true)
 		}
-		if p != r.promises {
-			t.Errorf("%s: echo_test.go says %+v, the table in check.go %+v", r.name, p, r.promises)
+		if p != r.Promises {
+			t.Errorf("%s: echo_test.go says %+v, echotest.Rungs %+v", r.Folder, p, r.Promises)
 		}
 	}
 }

@@ -3,17 +3,14 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"os/signal"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"example/tcpladder/docs/exercises/exercisetest"
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 // checkExercise builds the learner's attempt at an exercise and runs the checks
@@ -25,7 +22,7 @@ func checkExercise(name string, match *regexp.Regexp, list bool) int {
 		fmt.Fprintln(os.Stderr, "check:", err)
 		return 2
 	}
-	exercise.Checks = slices.DeleteFunc(exercise.Checks, func(c exercisetest.Check) bool { return !match.MatchString(c.Name) })
+	exercise.Checks = slices.DeleteFunc(exercise.Checks, func(c echotest.Check) bool { return !match.MatchString(c.Name) })
 	if len(exercise.Checks) == 0 {
 		fmt.Fprintf(os.Stderr, "check: %s has no check that matches -run %q\n", exercise.Name, match)
 		return 2
@@ -36,54 +33,30 @@ func checkExercise(name string, match *regexp.Regexp, list bool) int {
 		}
 		return 0
 	}
-	dir, err := os.MkdirTemp("", "tcpladder-")
+	proc.ExitOnSignal()
+	program, remove, err := proc.Build(".", "example/tcpladder/docs/exercises/"+exercise.Name)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "check:", err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, unix.SIGINT, unix.SIGTERM)
-	go func() {
-		<-interrupted
-		exercisetest.KillAll()
-		os.RemoveAll(dir)
-		os.Exit(130)
-	}()
-	program := filepath.Join(dir, exercise.Name)
-	if err := buildExercise(exercise.Name, program); err != nil {
-		fmt.Fprintln(os.Stderr, "check:", err)
-		return 1
-	}
+	defer remove()
 	return gradeExercise(exercise, program)
-}
-
-// buildExercise tells all that the compiler says: it is the learner's code.
-func buildExercise(name, program string) error {
-	pkg := "example/tcpladder/docs/exercises/" + name
-	out, err := exec.Command("go", "build", "-o", program, pkg).CombinedOutput()
-	if err != nil && strings.Contains(string(out), "is not in std") {
-		return fmt.Errorf("go build %s: not found: run this inside the project", pkg)
-	}
-	if err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, strings.TrimSpace(string(out)))
-	}
-	return nil
 }
 
 // gradeExercise runs the checks one by one. It stops at a part that is not written
 // yet: all others would fail for the same reason.
 func gradeExercise(exercise exercisetest.Exercise, program string) int {
-	e := &examination{out: os.Stdout, colour: isTerminal(os.Stdout)}
+	e := &examination{out: os.Stdout, colour: cli.IsTerminal(os.Stdout)}
 	fmt.Println("docs/exercises/" + exercise.Name)
+	target := echotest.Program(program, echotest.Promises{})
 	for i, c := range exercise.Checks {
-		err := c.Run(exercisetest.NewProgram(program))
-		if reason, skipped := exercisetest.Skipped(err); skipped {
+		err := c.Run(target)
+		if reason, skipped := echotest.Skipped(err); skipped {
 			e.skipped++
 			fmt.Printf("  - %-24s skipped: %s\n", c.Name, reason)
 			continue
 		}
-		e.tell(echotest.Check{Name: c.Name, Promise: c.Promise}, err)
+		e.tell(c, err)
 		if err != nil && strings.Contains(err.Error(), exercisetest.NotImplemented) {
 			fmt.Printf("%d not run until that is written\n", len(exercise.Checks)-i-1)
 			return 1

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"example/tcpladder/shared/echotest"
 )
 
 // These tests are the ladder seen by programs that other people wrote. They
@@ -33,9 +35,14 @@ var foreigners = []foreigner{
 }
 
 func TestInterop(t *testing.T) {
-	for _, rung := range []string{"01-blocking", "02-nonblocking", "03-select", "04-kqueue"} {
-		t.Run(rung, func(t *testing.T) {
-			host, port, err := net.SplitHostPort(serveRung(t, "../"+rung))
+	for _, rung := range echotest.Rungs {
+		t.Run(rung.Folder, func(t *testing.T) {
+			addr := serveRung(t, "../"+rung.Folder)
+			if rung.Promises.Framed {
+				t.Run("erl", func(t *testing.T) { erlangPackets(t, addr) })
+				return
+			}
+			host, port, err := net.SplitHostPort(addr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,10 +51,6 @@ func TestInterop(t *testing.T) {
 			}
 		})
 	}
-	t.Run("05-framing", func(t *testing.T) {
-		addr := serveRung(t, "../05-framing")
-		t.Run("erl", func(t *testing.T) { erlangPackets(t, addr) })
-	})
 }
 
 // installed skips the test where there is no such program.

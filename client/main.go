@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"text/tabwriter"
+
+	"example/tcpladder/shared/cli"
 )
 
 // A command is one thing the client can do. It takes the arguments after its
@@ -66,7 +68,7 @@ func parse(flags *flag.FlagSet, about string, args []string) (status int, done b
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Print(about)
-		flagList(os.Stdout, flags)
+		cli.Flags(os.Stdout, flags)
 		return 0, true
 	}
 	if err == nil && flags.NArg() > 0 {
@@ -77,17 +79,4 @@ func parse(flags *flag.FlagSet, about string, args []string) (status int, done b
 		return 2, true
 	}
 	return 0, false
-}
-
-// flagList writes one line per flag, in alphabetical order.
-func flagList(w io.Writer, flags *flag.FlagSet) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	flags.VisitAll(func(f *flag.Flag) {
-		value, text := flag.UnquoteUsage(f)
-		if f.DefValue != "" && f.DefValue != "false" {
-			text += fmt.Sprintf(" (default %s)", f.DefValue)
-		}
-		fmt.Fprintf(table, "  -%s %s\t%s\n", f.Name, value, text)
-	})
-	table.Flush()
 }

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"example/tcpladder/client/framing"
+	"example/tcpladder/shared/cli"
 )
 
 const aboutTalk = `usage: go run ./client talk [flags]
@@ -228,7 +229,7 @@ func splitLine(data []byte, atEOF bool) (advance int, line []byte, err error) {
 
 // printFrames prints each frame as a line until the stream ends between two.
 func printFrames(out *os.File, conn *framing.Conn, received *atomic.Int64) error {
-	forHuman := isTerminal(out)
+	forHuman := cli.IsTerminal(out)
 	for {
 		payload, err := conn.Recv()
 		if err == io.EOF {
@@ -249,13 +250,6 @@ func printFrames(out *os.File, conn *framing.Conn, received *atomic.Int64) error
 			return err
 		}
 	}
-}
-
-// isTerminal reports whether a person reads what is written to f. (/dev/null
-// counts as one: nobody sees the difference.)
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // printable spells out whatever would not stay on one line of a terminal, or

@@ -15,12 +15,13 @@ import (
 	"testing"
 
 	"example/tcpladder/docs/internal/weave"
+	"example/tcpladder/shared/echotest"
 )
 
 // root is the top of the project, seen from where the tests run.
 const root = ".."
 
-var rungs = []string{"01-blocking", "02-nonblocking", "03-select", "04-kqueue", "05-framing"}
+var rungs = echotest.Folders()
 
 // theStill are the files that must be the same, byte for byte, in several
 // rungs. A reader who has seen one has seen all; a diff never shows them.

@@ -1,10 +1,10 @@
 package docs
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"example/tcpladder/shared/proc"
 )
 
 // A foreignClient is a client of protocol.md in another language. It sends one
@@ -183,47 +185,32 @@ func TestProtocolLog(t *testing.T) {
 		}
 		defer conn.Close()
 		do(conn.(*net.TCPConn))
-		got, err := logged.ReadString('\n')
-		if want := fmt.Sprintf("client %v: %s\n", conn.LocalAddr(), row[1]); got != want {
-			t.Errorf("a client that %s: the log says %q (%v), the text %q", what, got, err, want)
+		want := fmt.Sprintf("client %v: %s", conn.LocalAddr(), row[1])
+		if _, ok := logged.Wait(proc.Patience, func(line string) bool { return line == want }); !ok {
+			t.Errorf("a client that %s: the log says\n%s\nand not, as the text, %q", what, logged.Excerpt(), want)
 		}
 	}
 }
 
 // startFraming builds and starts 05-framing on a port of its own until the test
 // is over. It returns the server's address and its log.
-func startFraming(t *testing.T, flags ...string) (addr string, log *bufio.Reader) {
+func startFraming(t *testing.T, flags ...string) (addr string, log *proc.Lines) {
 	t.Helper()
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("no go command to build 05-framing with")
-	}
-	program := filepath.Join(t.TempDir(), "05-framing")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = filepath.Join(root, "05-framing")
-	if said, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, said)
-	}
-	server := exec.Command(program, append(flags, "-addr", "127.0.0.1:0")...)
-	stdout, err := server.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stderr, err := server.StderrPipe()
-	if err == nil {
-		err = server.Start()
+	program, remove, err := proc.Build(filepath.Join(root, "05-framing"), ".")
+	if errors.Is(err, proc.ErrCannotBuild) {
+		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	late := time.AfterFunc(2*time.Minute, func() { server.Process.Kill() }) // ends a read of its log
-	t.Cleanup(func() {
-		late.Stop()
-		server.Process.Kill()
-		server.Wait()
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if _, scanErr := fmt.Sscanf(line, "listening on %s (pid", &addr); scanErr != nil {
-		t.Fatalf("no ready line but %q: %v", line, err)
+	t.Cleanup(remove)
+	server, err := proc.Command{Args: append([]string{program, "-addr", "127.0.0.1:0"}, flags...)}.Start()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return addr, bufio.NewReader(stderr)
+	t.Cleanup(server.Kill)
+	if addr, err = server.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return addr, server.Stderr
 }

@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"example/tcpladder/client/internal/target"
 )
 
 // Burning: what a server does while nobody says anything.
@@ -54,9 +52,9 @@ func burn(l *lab, t *table, name string) error {
 		defer c.Close()
 	}
 	time.Sleep(200 * time.Millisecond) // until all are let in
-	before, start := target.CPU(s.Pid), time.Now()
+	before, start := s.CPU(), time.Now()
 	time.Sleep(pick(l, 3*time.Second, 500*time.Millisecond))
-	cpu := float64(target.CPU(s.Pid)-before) / float64(time.Since(start))
+	cpu := float64(s.CPU()-before) / float64(time.Since(start))
 	calls, by := syscalls(s.Pid, pick(l, time.Second, 300*time.Millisecond))
 	t.add(name, 100*cpu, calls, by)
 	return s.Died()

@@ -5,14 +5,22 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"example/tcpladder/client/internal/load"
 	"example/tcpladder/client/internal/target"
+	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 // rungs are all servers of the ladder; net is the one on package net.
-var rungs = []string{"01", "02", "03", "04", "05"}
+var rungs = func() (numbers []string) {
+	for _, folder := range echotest.Folders() {
+		numbers = append(numbers, folder[:2])
+	}
+	return slices.Clip(numbers)
+}()
 
 // A lab builds and starts the servers.
 type lab struct {
@@ -41,7 +49,7 @@ func newLab(ctx context.Context, b *target.Builder, quick bool, say func(string,
 	}
 	// On one CPU each, the two ends do not get in each other's way, and the
 	// scheduler's choice of a CPU does not show in the figures.
-	if runtime.GOOS == "linux" && runtime.NumCPU() > 1 && target.Pin(1) == nil {
+	if runtime.GOOS == "linux" && runtime.NumCPU() > 1 && proc.Pin(1) == nil {
 		l.pinned = true
 	}
 	return l, nil
@@ -54,7 +62,7 @@ func (l *lab) start(name string, line func(string), flags ...string) (*target.Se
 		cpu = 0
 	}
 	args := append([]string{l.programs[name], "-addr", "127.0.0.1:0"}, flags...)
-	s, err := target.StartListening(l.ctx, cpu, line, args...)
+	s, err := target.Start(l.ctx, cpu, line, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -68,7 +76,7 @@ func (l *lab) load(s *target.Server, conns, depth int, d time.Duration) (r *load
 		r, err = load.Run(l.ctx, load.Config{
 			Addr: s.Addr, Framed: true, Conns: conns, Depth: depth, Size: 64, Workers: 1,
 			Warmup: d / 5, Duration: d,
-			ServerCPU: func() time.Duration { return target.CPU(s.Pid) },
+			ServerCPU: s.CPU,
 		})
 		if err != load.ErrNothing {
 			break

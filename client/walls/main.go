@@ -14,9 +14,9 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 
 	"example/tcpladder/client/internal/target"
+	"example/tcpladder/shared/cli"
 )
 
 // A wall is one measurement, and its pictures.
@@ -64,7 +64,8 @@ func run(args []string) int {
 	f.StringVar(&o.only, "only", "", "`names` of walls, with commas between: "+strings.Join(names(), ", "))
 	err := f.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		help(os.Stdout, f)
+		fmt.Print(about)
+		cli.Flags(os.Stdout, f)
 		return 0
 	}
 	if err == nil && f.NArg() > 0 {
@@ -83,17 +84,6 @@ func run(args []string) int {
 		return 1
 	}
 	return 0
-}
-
-// help writes one line per flag.
-func help(w io.Writer, f *flag.FlagSet) {
-	fmt.Fprint(w, about)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	f.VisitAll(func(f *flag.Flag) {
-		value, text := flag.UnquoteUsage(f)
-		fmt.Fprintf(table, "  -%s %s\t%s\n", f.Name, value, text)
-	})
-	table.Flush()
 }
 
 // names returns the names of all walls.
@@ -171,12 +161,9 @@ func (o *options) replot(chosen []wall) error {
 func (o *options) measure(chosen []wall) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	builder, err := target.NewBuilder()
-	if err != nil {
-		return err
-	}
+	builder := target.NewBuilder()
 	defer builder.Close()
-	say := progress(isTerminal(os.Stderr))
+	say := progress(cli.IsTerminal(os.Stderr))
 	defer say("")
 	l, err := newLab(ctx, builder, o.quick, say)
 	if err != nil {
@@ -220,10 +207,4 @@ func (o *options) publish(w wall, t *table) error {
 		return err
 	}
 	return renew(filepath.Join(o.out, "walls.md"), w.name, b.String(), t.machine)
-}
-
-// isTerminal reports whether somebody watches f.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -105,12 +105,3 @@ func readTable(path string, columns []string) (*table, error) {
 	}
 	return &table{machine: strings.TrimSpace(machine[2:]), columns: rows[0], rows: rows[1:]}, nil
 }
-
-// median returns 0 for no values.
-func median(values []float64) float64 {
-	v := slices.Sorted(slices.Values(values))
-	if len(v) == 0 {
-		return 0
-	}
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
-}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"example/tcpladder/client/internal/load"
 )
 
 // Throughput: the same framed messages go to all, to 01 to 04 they are bytes.
@@ -53,7 +55,7 @@ func drive(l *lab, t *table, name string, cell [2]int, round int) error {
 // speed returns the median of the rounds.
 func speed(t *table, server string, cell [2]int) float64 {
 	part := t.where("server", server).where("connections", fmt.Sprint(cell[0])).where("depth", fmt.Sprint(cell[1]))
-	return median(part.numbers("messages_per_s"))
+	return load.Median(part.numbers("messages_per_s"))
 }
 
 // showThroughput draws bars for each load on a scale of its own.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"example/tcpladder/client/framing"
-	"example/tcpladder/client/internal/target"
+	"example/tcpladder/client/internal/load"
 )
 
 // The client that does not read: it sends as fast as it can and never takes an
@@ -55,7 +55,7 @@ func watchFlood(l *lab, t *table, name string) error {
 	defer p.conn.Close()
 	var f flooder
 	defer f.leave()
-	start, cpu, last := time.Now(), target.CPU(s.Pid), time.Now()
+	start, cpu, last := time.Now(), s.CPU(), time.Now()
 	ticks := pick(l, 60, 20)
 	for i := range ticks {
 		switch i {
@@ -67,12 +67,12 @@ func watchFlood(l *lab, t *table, name string) error {
 			f.leave()
 		}
 		time.Sleep(tick) // never less: a share of a short time says nothing
-		now, used := time.Now(), target.CPU(s.Pid)
+		now, used := time.Now(), s.CPU()
 		p50, worst, err := p.take()
 		if err != nil {
 			return s.Explain(err)
 		}
-		t.add(name, now.Sub(start).Milliseconds(), float64(target.RSS(s.Pid))/(1<<20),
+		t.add(name, now.Sub(start).Milliseconds(), float64(s.RSS())/(1<<20),
 			100*float64(used-cpu)/float64(now.Sub(last)), p50, worst, float64(f.total())/(1<<20))
 		cpu, last = used, now
 	}
@@ -129,7 +129,7 @@ func (p *pinger) take() (p50, worst float64, err error) {
 	if len(us) == 0 {
 		us = []float64{tick.Seconds() * 1e6}
 	}
-	return median(us), slices.Max(us), p.err
+	return load.Median(us), slices.Max(us), p.err
 }
 
 // A flooder is the client that does not read.
@@ -203,7 +203,7 @@ func running(values []float64, n int) (calm []float64) {
 	n = min(n, len(values))
 	for i := range values {
 		from := min(max(i-n/2, 0), len(values)-n)
-		calm = append(calm, median(values[from:from+n]))
+		calm = append(calm, load.Median(values[from:from+n]))
 	}
 	return calm
 }

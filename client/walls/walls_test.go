@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log"
 	"math"
 	"os"
 	"os/exec"
@@ -20,13 +19,9 @@ var servers = sync.OnceValues(func() (*lab, error) {
 	return newLab(context.Background(), builder, true, func(string, ...any) {})
 })
 
-var builder *target.Builder
+var builder = target.NewBuilder()
 
 func TestMain(m *testing.M) {
-	var err error
-	if builder, err = target.NewBuilder(); err != nil {
-		log.Fatal(err)
-	}
 	status := m.Run()
 	builder.Close()
 	os.Exit(status)

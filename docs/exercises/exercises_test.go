@@ -5,15 +5,17 @@ package exercises_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"example/tcpladder/docs/exercises/exercisetest"
+	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 // needSources skips a test where only the compiled tests are.
@@ -26,17 +28,17 @@ func needSources(t *testing.T) {
 
 func TestStartFails(t *testing.T) {
 	needSources(t)
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("there is no go command here")
-	}
 	for _, e := range exercisetest.Exercises() {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			program := filepath.Join(t.TempDir(), "start")
-			build := exec.Command("go", "build", "-o", program, "./"+e.Name)
-			if out, err := build.CombinedOutput(); err != nil {
-				t.Fatalf("the start does not build: %v\n%s", err, out)
+			program, remove, err := proc.Build(".", "./"+e.Name)
+			if errors.Is(err, proc.ErrCannotBuild) {
+				t.Skip(err)
 			}
+			if err != nil {
+				t.Fatalf("the start does not build: %v", err)
+			}
+			defer remove()
 			name, err := firstResult(e, program)
 			if err == nil {
 				t.Fatalf("the start passes %s", name)
@@ -51,8 +53,8 @@ func TestStartFails(t *testing.T) {
 // firstResult is that of the first check that can be made here.
 func firstResult(e exercisetest.Exercise, program string) (name string, err error) {
 	for _, c := range e.Checks {
-		err := c.Run(exercisetest.NewProgram(program))
-		if _, skipped := exercisetest.Skipped(err); !skipped {
+		err := c.Run(echotest.Program(program, echotest.Promises{}))
+		if _, skipped := echotest.Skipped(err); !skipped {
 			return c.Name, err
 		}
 	}

@@ -80,7 +80,8 @@ func Parse() {
 	flag.CommandLine.SetOutput(io.Discard)
 	err := flag.CommandLine.Parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
-		usage(os.Stdout, name)
+		fmt.Printf("usage: %s [flags]\n", name)
+		Flags(os.Stdout, flag.CommandLine)
 		os.Exit(0)
 	}
 	if err == nil && flag.NArg() > 0 {
@@ -92,11 +93,10 @@ func Parse() {
 	}
 }
 
-// usage writes one line per flag, in alphabetical order.
-func usage(w io.Writer, name string) {
-	fmt.Fprintf(w, "usage: %s [flags]\n", name)
+// Flags writes one line per flag of a set, in alphabetical order.
+func Flags(w io.Writer, set *flag.FlagSet) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	flag.VisitAll(func(f *flag.Flag) {
+	set.VisitAll(func(f *flag.Flag) {
 		value, text := flag.UnquoteUsage(f)
 		if f.DefValue != "" && f.DefValue != "false" {
 			text += fmt.Sprintf(" (default %s)", f.DefValue)
@@ -104,6 +104,13 @@ func usage(w io.Writer, name string) {
 		fmt.Fprintf(table, "  -%s %s\t%s\n", f.Name, value, text)
 	})
 	table.Flush()
+}
+
+// IsTerminal reports whether a person reads what is written to f. (/dev/null
+// counts as one: nobody sees the difference.)
+func IsTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // Fatal prints err as the last line of the log and exits with status 1. It

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
 )
 
 // acceptChecks: what accept(2) and select(2) can answer, and what an accepted
@@ -42,7 +44,7 @@ var acceptChecks = []Check{
 // hostile is on with a kernel that the check commands.
 func hostile(run func(*Server, *kernel) error) func(*Target) error {
 	return func(t *Target) error {
-		s, k, err := t.startHostile(outfit{})
+		s, k, err := t.startHostile(proc.Command{})
 		if err != nil {
 			return err
 		}
@@ -179,7 +181,7 @@ var ofTheListener = []unix.Errno{unix.EBADF, unix.EINVAL, unix.ENOTSOCK, unix.EF
 func acceptBroken(t *Target) error {
 	const bad = 40
 	for _, errno := range ofTheListener {
-		s, k, err := t.startHostile(outfit{})
+		s, k, err := t.startHostile(proc.Command{})
 		if err != nil {
 			return err
 		}
@@ -229,7 +231,7 @@ func acceptBrokenUnread(t *Target) error {
 	if err := h.fill(); err != nil {
 		return err
 	}
-	s, k, err := t.startHostile(outfit{Stderr: h.server})
+	s, k, err := t.startHostile(proc.Command{Stderr: h.server})
 	if err != nil {
 		return err
 	}

@@ -252,7 +252,7 @@ var kernelHolds = sync.OnceValue(func() int64 {
 		return guess
 	}
 	defer c.Close()
-	writer := &client{TCPConn: c.(*net.TCPConn), stream: newStream(s.Promises, 0, sized(1000), 64<<10)}
+	writer := newClient(NewConn(c.(*net.TCPConn)), newStream(s.Promises, 0, sized(1000), 64<<10))
 	took, err := writer.fill(mostUnread)
 	if err != nil {
 		return guess

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
 )
 
 // fairChecks: whoever sends much is not served at the cost of the others.
@@ -116,7 +118,7 @@ func floodIsFair(s *Server) error {
 // client next to them.
 func floodsAreFair(s *Server) error {
 	const floods, pings, most = 20, 60, 6 << 20
-	if raceEnabled {
+	if proc.RaceEnabled {
 		return Skipf("the floods' bytes are compared too slowly with the race detector")
 	}
 	var all []*flood

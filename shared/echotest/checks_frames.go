@@ -170,7 +170,7 @@ func (s *Server) overstep(header []byte) error {
 
 // logged wants one line on standard error that names the client and word.
 func (s *Server) logged(c *client, word string) error {
-	if s.process == nil {
+	if s.Process == nil {
 		return nil
 	}
 	peer := c.LocalAddr().String()
@@ -341,7 +341,7 @@ func smallLimits(s *Server) error {
 	if err := c.exchange(3 * int64(len(c.block))); err != nil {
 		return err
 	}
-	c.stream, c.patience = newStream(s.Promises, seeds.Add(1), sized(1000), 1), patience
+	c.stream = newStream(s.Promises, seeds.Add(1), sized(1000), 1)
 	c.out.Store(0)
 	c.in.Store(0)
 	if err := c.exchange(10 * 1004); err != nil {

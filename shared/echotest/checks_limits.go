@@ -149,7 +149,7 @@ func leaveInTurn(all clients) error {
 
 // shortLog wants at most n lines on standard error.
 func (s *Server) shortLog(n int) error {
-	if s.process == nil {
+	if s.Process == nil {
 		return nil
 	}
 	if got := len(s.Stderr.All()); got > n {

@@ -3,6 +3,8 @@ package echotest
 import (
 	"fmt"
 	"time"
+
+	"example/tcpladder/shared/proc"
 )
 
 // memoryChecks: what clients cost, and that it comes back.
@@ -52,7 +54,7 @@ func (s *Server) unreadFrames(n int) (all clients, err error) {
 // may begin early or late.
 func memoryPerClient(t *Target) error {
 	const most = 2000
-	if raceEnabled {
+	if proc.RaceEnabled {
 		return Skipf("memory is not judged with the race detector")
 	}
 	var each []int64

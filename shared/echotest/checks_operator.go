@@ -1,17 +1,17 @@
 package echotest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
 )
 
 // operatorChecks: what the one who runs the server sees.
@@ -139,7 +139,7 @@ func restartAtOnce(t *Target) error {
 			return s.Explain(err)
 		}
 		old[0].Close()
-		next, err := t.startOn(addr, outfit{})
+		next, err := t.startAt(addr, proc.Command{})
 		if err != nil {
 			return After(err, "SIGTERM with connections open, and a server started again on "+addr)
 		}
@@ -186,7 +186,7 @@ func badFlag(t *Target) error {
 
 // refused wants the program to end with status code and one line that has word.
 func (t *Target) refused(code int, word string, args ...string) error {
-	p, err := spawn(t, outfit{}, args)
+	p, err := t.Spawn(proc.Command{}, args...)
 	if err != nil {
 		return err
 	}
@@ -207,25 +207,31 @@ func (t *Target) refused(code int, word string, args ...string) error {
 
 // help runs a built program: in the test binary -h would list the test's flags.
 func help(t *Target) error {
-	path, done, err := t.build()
+	if t.here {
+		path, remove, err := buildHere()
+		if err != nil {
+			return err
+		}
+		defer remove()
+		t = Program(path, t.Promises)
+	}
+	p, err := t.Spawn(proc.Command{}, "-h")
 	if err != nil {
 		return err
 	}
-	defer done()
-	cmd := exec.Command(path, "-h")
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil || stderr.Len() > 0 {
-		return &Failure{Sent: "-h", Want: "exit status 0, nothing on standard error", Got: fmt.Sprintf("%v\n%s", err, stderr.String())}
+	defer p.Kill()
+	if code, err := p.Wait(patience); err != nil || code != 0 || len(p.Stderr.All()) > 0 {
+		return &Failure{Sent: "-h", Want: "exit status 0, nothing on standard error", Got: fmt.Sprintf("exit status %d, %v\n%s", code, err, p.Stderr.Excerpt())}
 	}
+	said := p.Stdout.Text()
 	flags := []string{"addr", "v"}
 	if t.Promises.Framed {
 		flags = append(flags, "max-frame", "write-buffer", "idle-timeout", "drain")
 	}
 	for _, name := range flags {
 		line := regexp.MustCompile(`(?m)^\s+-` + name + `\b.*\w+ \w+.*$`)
-		if n := len(line.FindAllString(stdout.String(), -1)); n != 1 {
-			return &Failure{Sent: "-h", Want: "one line that describes -" + name, Got: stdout.String()}
+		if n := len(line.FindAllString(said, -1)); n != 1 {
+			return &Failure{Sent: "-h", Want: "one line that describes -" + name, Got: said}
 		}
 	}
 	return nil
@@ -238,7 +244,7 @@ func addressForms(t *Target) error {
 		forms["[::1]:0"] = "::1"
 	}
 	for form, host := range forms {
-		s, err := t.startOn(form, outfit{})
+		s, err := t.startAt(form, proc.Command{})
 		if err != nil {
 			return After(err, "-addr "+form)
 		}

@@ -6,10 +6,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
 )
 
 // stopChecks: who can delay a stop, and for how long; and what a server says
@@ -127,7 +128,7 @@ func (s *Server) endsBy(sig unix.Signal) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-s.done:
+	case <-s.Done():
 		return Failf("the first signal ended it: %s", s.State())
 	}
 	if err := s.Signal(sig); err != nil {
@@ -141,12 +142,6 @@ func (s *Server) endsBy(sig unix.Signal) error {
 		return &Failure{Sent: unix.SignalName(sig), Want: "an end by that signal", Got: err.Error()}
 	}
 	return nil
-}
-
-// KilledBy tells whether a signal ended the process.
-func (p *process) KilledBy(sig unix.Signal) bool {
-	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == sig
 }
 
 func twoSignals(t *Target) error {
@@ -201,19 +196,20 @@ var digits = regexp.MustCompile(`\b\d+\b`)
 // startsWithin starts a server with n descriptors: it serves, or says why not.
 func (t *Target) startsWithin(n int) (served bool, err error) {
 	const addr = "127.0.0.1:0"
-	p, err := spawn(t, outfit{Descriptors: n}, []string{"-addr", addr})
+	p, err := t.Spawn(proc.Command{Descriptors: n}, "-addr", addr)
 	if err != nil {
 		return false, err
 	}
 	defer p.Kill()
-	s := &Server{Promises: t.Promises, process: p}
-	if s.Addr, err = p.ready(); err == nil {
+	s := &Server{Promises: t.Promises, Process: p}
+	if s.Addr, err = ready(p); err == nil {
 		if err = s.settled(); err == nil {
 			err = s.Stop()
 		}
 		return true, s.Explain(err)
 	}
-	if _, err := p.Wait(patience); err != nil {
+	code, err := p.Wait(patience)
+	if err != nil {
 		return false, err
 	}
 	p.Stderr.Wait(patience, func(string) bool { return false }) // until all of it is there
@@ -221,7 +217,7 @@ func (t *Target) startsWithin(n int) (served bool, err error) {
 	named := func(line string) bool {
 		return strings.Contains(line, addr) && digits.MatchString(strings.ReplaceAll(line, addr, ""))
 	}
-	if p.cmd.ProcessState.ExitCode() != 1 || len(list) != 1 || len(p.Stdout.All()) > 0 || !slices.ContainsFunc(list, named) {
+	if code != 1 || len(list) != 1 || len(p.Stdout.All()) > 0 || !slices.ContainsFunc(list, named) {
 		return false, s.Explain(&Failure{Want: "exit status 1 and one line that names " + addr + " and how many descriptors are needed",
 			Got: fmt.Sprintf("%s, %d lines", p.State(), len(list))})
 	}

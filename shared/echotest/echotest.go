@@ -24,7 +24,7 @@ import (
 	"os"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"example/tcpladder/shared/proc"
 )
 
 // Promises says which promises a rung keeps. The zero value is a server that
@@ -97,12 +97,17 @@ func raw(p Promises) bool        { return !p.Framed }
 // Run makes a subtest of every check of the promises p. The server is the test binary
 // itself, started again; the package's TestMain must call [Main].
 func Run(t *testing.T, p Promises) {
-	self, err := os.Executable()
+	target, err := Self(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := &Target{Promises: p, argv: []string{self}, self: true, env: []string{asServer + "=1"}, build: buildHere}
-	for _, c := range Checks(p) {
+	target.here = true
+	RunChecks(t, target, Checks(p))
+}
+
+// RunChecks makes a subtest of every check of a list.
+func RunChecks(t *testing.T, target *Target, list []Check) {
+	for _, c := range list {
 		t.Run(c.Name, func(t *testing.T) {
 			if !c.Alone {
 				t.Parallel()
@@ -118,9 +123,8 @@ func Run(t *testing.T, p Promises) {
 	}
 }
 
-// asServer is the environment variable that turns a test binary into a server,
-// underKernel the one that lets a check answer its system calls.
-const asServer, underKernel = "ECHOTEST_SERVER", "ECHOTEST_KERNEL"
+// asServer is the environment variable that turns a test binary into a server.
+const asServer = "ECHOTEST_SERVER"
 
 // Main is a rung's TestMain. In a process that [Run] started it runs the rung's
 // real main with the server's own flags; otherwise it runs the tests.
@@ -129,31 +133,11 @@ func Main(m *testing.M, main func()) {
 		os.Exit(m.Run())
 	}
 	os.Unsetenv(asServer)
-	go dieWithParent()
-	if os.Getenv(underKernel) != "" {
-		os.Unsetenv(underKernel)
-		surrender()
+	if socket, ok := proc.Handed()[kernelSocket]; ok {
+		surrender(socket)
 	}
 	main()
 	os.Exit(0) // what a main that returns would do
-}
-
-// lifeline is the descriptor a re-executed server inherits: a pipe whose other
-// end closes when the tests end, however they end.
-const lifeline = 3
-
-func dieWithParent() {
-	unix.CloseOnExec(lifeline)
-	for {
-		n, err := unix.Read(lifeline, make([]byte, 1))
-		if err == unix.EINTR {
-			continue
-		}
-		if n == 0 {
-			os.Exit(3)
-		}
-		return // no lifeline: somebody set the variable by hand
-	}
 }
 
 // Skipped gives the reason if err says that a check could not be made here.

@@ -97,3 +97,15 @@ func show(p []byte) string {
 	}
 	return fmt.Sprintf("% x  %q%s", clip, clip, more)
 }
+
+// Quote gives bytes as text, clipped to a line.
+func Quote(p []byte) string {
+	const most = 60
+	if len(p) == 0 {
+		return "nothing"
+	}
+	if len(p) > most {
+		return fmt.Sprintf("%q ... (%d bytes)", p[:most], len(p))
+	}
+	return fmt.Sprintf("%q", p)
+}

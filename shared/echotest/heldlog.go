@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
 )
 
 // A heldLog is a server's standard error that nobody reads: a pipe or a
@@ -65,7 +67,7 @@ func (t *Target) startHeld(h *heldLog, args ...string) (*Server, error) {
 	if t.addr != "" {
 		return nil, Skipf("the log of a server that somebody else has started is not held")
 	}
-	return t.StartWith(outfit{Stderr: h.server}, args...)
+	return t.StartWith(proc.Command{Stderr: h.server}, args...)
 }
 
 // release begins to read the log: what was filled in is thrown away, the rest

@@ -7,6 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// kernelSocket is the name of the socket that a server is handed to hand its
+// system calls to the tests.
+const kernelSocket = "kernel"
+
 // A kernel answers the accept(2) and select(2) of one server, each call with an
 // error or by letting the real kernel do it.
 type kernel struct {

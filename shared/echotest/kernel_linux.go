@@ -9,15 +9,14 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
 )
 
 // A re-executed server can hand the decision about some of its system calls to
 // the tests: seccomp_unotify(2). It needs no privilege. The server puts the
 // filter on all its threads before its main runs and sends the descriptor that
 // notifies of calls over a socket.
-
-// kernelSocket is the descriptor over which it is sent; see lifeline.
-const kernelSocket = 4
 
 func newKernel() *kernel {
 	return &kernel{plans: map[string]plan{}, made: map[string][]time.Time{}, called: make(chan struct{})}
@@ -38,7 +37,7 @@ func (k *kernel) decide(call string, now time.Time) unix.Errno {
 }
 
 // surrender is the server's side.
-func surrender() {
+func surrender(socket int) {
 	fd, err := filter(unix.SYS_ACCEPT4, unix.SYS_PSELECT6)
 	word, rights := "ok", []byte(nil)
 	if err == nil {
@@ -46,8 +45,8 @@ func surrender() {
 	} else {
 		word = err.Error()
 	}
-	unix.Sendmsg(kernelSocket, []byte(word), rights, nil, 0)
-	unix.Close(kernelSocket)
+	unix.Sendmsg(socket, []byte(word), rights, nil, 0)
+	unix.Close(socket)
 	unix.Close(fd)
 }
 
@@ -80,7 +79,7 @@ func filter(calls ...uint32) (fd int, err error) {
 
 // startHostile starts a server whose accept(2) and select(2) are answered by
 // the kernel that is returned.
-func (t *Target) startHostile(with outfit, args ...string) (*Server, *kernel, error) {
+func (t *Target) startHostile(with proc.Command, args ...string) (*Server, *kernel, error) {
 	if !t.self {
 		return nil, nil, Skipf("only a server that the test binary is itself lets its system calls be answered")
 	}
@@ -92,7 +91,7 @@ func (t *Target) startHostile(with outfit, args ...string) (*Server, *kernel, er
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "kernel")
 	defer unix.Close(pair[0])
-	with.kernel = theirs
+	with.Files = map[string]*os.File{kernelSocket: theirs}
 	type notifier struct {
 		fd  int
 		err error

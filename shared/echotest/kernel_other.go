@@ -2,9 +2,11 @@
 
 package echotest
 
-// surrender: a server can hand its system calls to another process on Linux.
-func surrender() {}
+import "example/tcpladder/shared/proc"
 
-func (t *Target) startHostile(with outfit, args ...string) (*Server, *kernel, error) {
+// surrender: a server can hand its system calls to another process on Linux.
+func surrender(socket int) {}
+
+func (t *Target) startHostile(with proc.Command, args ...string) (*Server, *kernel, error) {
 	return nil, nil, Skipf("another process can answer system calls on Linux only")
 }

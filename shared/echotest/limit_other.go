@@ -3,6 +3,6 @@
 package echotest
 
 // lowerLimit: only Linux has a call for another process's limits.
-func (p *process) lowerLimit() (lift func() error, err error) {
+func (s *Server) lowerLimit() (lift func() error, err error) {
 	return nil, Skipf("the limits of a running process can be changed on Linux only")
 }

@@ -2,8 +2,11 @@ package echotest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
+
+	"example/tcpladder/shared/proc"
 )
 
 // An Object is one line of -v=json; docs/narration.md describes it.
@@ -41,6 +44,11 @@ type Descriptor struct {
 	Peer    string `json:"peer"`
 	Read    int64  `json:"read"`
 	Written int64  `json:"written"`
+
+	Want struct {
+		Read  bool `json:"read"`
+		Write bool `json:"write"`
+	} `json:"want"`
 }
 
 // did reports whether o is a call of that name that succeeded.
@@ -50,9 +58,10 @@ func (o *Object) did(call string) bool {
 
 // A Journal decodes a narration as it grows.
 type Journal struct {
-	log     *lines
+	log     *proc.Lines
 	decoded int
 	objects []Object
+	next    int
 	err     error // of the first line that is no object
 }
 
@@ -90,6 +99,15 @@ func (j *Journal) Wait(limit time.Duration, match func(*Object) bool) (found Obj
 		return false
 	})
 	return found, ok
+}
+
+// Next gives the objects one by one, each once it is there.
+func (j *Journal) Next() (Object, error) {
+	if !j.WaitAll(patience, func(list []Object) bool { return len(list) > j.next }) {
+		return Object{}, errors.Join(j.err, Failf("with -v=json, nothing more, but:\n%s", j.log.Excerpt()))
+	}
+	j.next++
+	return j.objects[j.next-1], nil
 }
 
 // state computes what a reader of the objects knows of the descriptors that are

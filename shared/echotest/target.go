@@ -1,13 +1,21 @@
 package echotest
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
 )
+
+// patience is how long the checks wait for anything that must happen.
+const patience = proc.Patience
 
 // A Target is the server under examination: a program that each check starts
 // afresh, or one that is listening already.
@@ -16,42 +24,45 @@ type Target struct {
 
 	argv []string // the program
 	self bool     // which is this one, and calls Main
-	env  []string
-	addr string // or the address it listens on
-
-	// build gives a program whose -h shows its own flags only.
-	build func() (path string, done func(), err error)
+	here bool     // and can be built from the working directory, to see its -h alone
+	addr string   // or the address it listens on
 }
 
 // Program is a target started from an executable file.
-func Program(path string, p Promises) *Target {
-	return &Target{Promises: p, argv: []string{path},
-		build: func() (string, func(), error) { return path, func() {}, nil }}
+func Program(path string, p Promises) *Target { return &Target{Promises: p, argv: []string{path}} }
+
+// Self is a target that is this program itself, a test binary that calls [Main].
+func Self(p Promises) (*Target, error) {
+	path, err := os.Executable()
+	return &Target{Promises: p, argv: []string{path}, self: true}, err
 }
 
 // Listening is a target that somebody else has started. Only the checks that
 // are OnWire can be run on it.
 func Listening(addr string, p Promises) *Target { return &Target{Promises: p, addr: addr} }
 
+// Promising is the same target, held to other promises.
+func (t *Target) Promising(p Promises) *Target {
+	other := *t
+	other.Promises = p
+	return &other
+}
+
+// WithFlags is the same target, always started with these flags before others.
+func (t *Target) WithFlags(flags ...string) *Target {
+	other := *t
+	other.argv = append(slices.Clone(t.argv), flags...)
+	return &other
+}
+
 // buildHere builds the package in the working directory, which is where go
 // test runs a test.
-func buildHere() (string, func(), error) {
-	if _, err := exec.LookPath("go"); err != nil {
-		return "", nil, Skipf("no go command here")
+func buildHere() (path string, remove func(), err error) {
+	path, remove, err = proc.Build(".", ".")
+	if errors.Is(err, proc.ErrCannotBuild) {
+		err = Skipf("%v", err)
 	}
-	if _, err := os.Stat("main.go"); err != nil {
-		return "", nil, Skipf("no sources here")
-	}
-	dir, err := os.MkdirTemp("", "echotest")
-	if err != nil {
-		return "", nil, err
-	}
-	path := filepath.Join(dir, "server")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
-		return "", nil, fmt.Errorf("go build: %v\n%s", err, out)
-	}
-	return path, func() { os.RemoveAll(dir) }, nil
+	return path, remove, err
 }
 
 // On makes a check of a function that wants one server, started with args. The
@@ -60,10 +71,10 @@ func On(run func(*Server) error, args ...string) func(*Target) error {
 	return limited(0, run, args...)
 }
 
-// limited is on with at most nofile descriptors for the server (0: no limit).
-func limited(nofile int, run func(*Server) error, args ...string) func(*Target) error {
+// limited is On with at most n descriptors for the server (0: no limit).
+func limited(n int, run func(*Server) error, args ...string) func(*Target) error {
 	return func(t *Target) error {
-		s, err := t.StartWith(outfit{Descriptors: nofile}, args...)
+		s, err := t.StartWith(proc.Command{Descriptors: n}, args...)
 		if err != nil {
 			return err
 		}
@@ -76,72 +87,108 @@ func limited(nofile int, run func(*Server) error, args ...string) func(*Target) 
 	}
 }
 
-// Start brings up a server and waits for its ready line.
-func (t *Target) Start(args ...string) (*Server, error) { return t.StartWith(outfit{}, args...) }
+// Spawn starts the target's program. What with says of how comes from the check.
+func (t *Target) Spawn(with proc.Command, args ...string) (*proc.Process, error) {
+	with.Args = append(slices.Clone(t.argv), args...)
+	if t.self {
+		with.Env = append(with.Env, asServer+"=1")
+		with.Lifeline = true
+	}
+	return with.Start()
+}
 
-func (t *Target) StartWith(with outfit, args ...string) (*Server, error) {
+// Start brings up a server on a free port and waits for its ready line.
+func (t *Target) Start(args ...string) (*Server, error) {
+	return t.StartWith(proc.Command{}, args...)
+}
+
+// StartWith is Start of a server that gets its descriptors, its files or its
+// log as with has them.
+func (t *Target) StartWith(with proc.Command, args ...string) (*Server, error) {
 	if t.addr != "" {
 		return &Server{Promises: t.Promises, Addr: t.addr}, nil
 	}
-	return t.startOn("127.0.0.1:0", with, args...)
+	return t.startAt("127.0.0.1:0", with, args...)
 }
 
-func (t *Target) startOn(addr string, with outfit, args ...string) (*Server, error) {
-	p, err := spawn(t, with, append([]string{"-addr", addr}, args...))
+func (t *Target) startAt(addr string, with proc.Command, args ...string) (*Server, error) {
+	p, err := t.Spawn(with, append([]string{"-addr", addr}, args...)...)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Promises: t.Promises, process: p}
-	if s.Addr, err = p.ready(); err != nil {
-		p.Kill()
-		return nil, s.Explain(err)
+	s := &Server{Promises: t.Promises, Process: p}
+	if s.Addr, err = ready(p); err != nil {
+		err = s.Explain(err)
+		s.Kill()
+		return nil, err
 	}
 	return s, nil
 }
 
-// A Server is what a check examines. process is nil when somebody else runs it.
+// ready waits for the ready line, which is the first, and gives the address in it.
+func ready(p *proc.Process) (addr string, err error) {
+	line, ok := p.Stdout.First(patience)
+	if !ok && p.Exited() {
+		return "", Failf("the server ended before it was ready: %v", p.State())
+	}
+	if !ok {
+		return "", Failf("no ready line on standard output")
+	}
+	addr, pid, ok := proc.ParseReady(line)
+	if !ok {
+		return "", &Failure{Want: "a ready line like: listening on 127.0.0.1:9999 (pid 1234)", Got: line}
+	}
+	if pid != p.Pid {
+		return "", &Failure{Want: fmt.Sprintf("pid %d in the ready line", p.Pid), Got: line}
+	}
+	return addr, nil
+}
+
+// A Server is what a check examines. Process is nil when somebody else runs it.
 type Server struct {
 	Promises
-	*process
-	Addr string
+	*proc.Process
+	Addr string // host:port
 }
 
 // Stop ends the server as an operator would, and wants status 0.
 func (s *Server) Stop() error {
-	if s.process == nil {
+	if s.Process == nil {
 		return nil
 	}
 	if s.Exited() {
 		return Failf("the server ended by itself: %v", s.State())
 	}
-	return s.StopBy(unixTERM, patience)
+	return s.StopBy(unix.SIGTERM, patience)
 }
 
-// Kill ends the server if it still runs; it is the cleanup of every check.
-func (s *Server) Kill() {
-	if s.process != nil {
-		s.process.Kill()
+// StopBy sends sig and wants exit status 0 within limit.
+func (s *Server) StopBy(sig syscall.Signal, limit time.Duration) error {
+	want := fmt.Sprintf("exit status 0 within %v", limit)
+	if err := s.Signal(sig); err != nil {
+		return &Failure{Want: want, Got: err.Error()}
 	}
+	code, err := s.Wait(limit)
+	if err == nil && code != 0 {
+		err = errors.New(s.State())
+	}
+	if err != nil {
+		return &Failure{Sent: "signal " + unix.SignalName(sig), Want: want, Got: err.Error(),
+			Cause: "something blocks or ends the path from the signal to exit status 0"}
+	}
+	return nil
 }
 
 // Explain adds to a failure what the server itself said, and whether it ended.
 func (s *Server) Explain(err error) error {
-	if s.process == nil {
+	if s.Process == nil {
 		return err
 	}
 	return Amend(err, func(f *Failure) {
+		s.Wait(100 * time.Millisecond) // its end may show a moment later
 		f.Log = s.Stderr.Excerpt()
 		if s.Exited() && !strings.Contains(f.Got, s.State()) {
 			f.Got += fmt.Sprintf(" (the server has ended: %s)", s.State())
 		}
 	})
 }
-
-// patience is how long anything that must happen may take. It is generous:
-// machines are shared. It only costs time where a promise is broken.
-var patience = func() time.Duration {
-	if raceEnabled {
-		return 30 * time.Second
-	}
-	return 10 * time.Second
-}()

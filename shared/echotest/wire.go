@@ -1,26 +1,18 @@
 package echotest
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // A client is one connection with its stream, how much of it was sent, and how
 // much came back. One goroutine may send while another receives.
 type client struct {
-	*net.TCPConn
+	*Conn
 	*stream
-	out, in  atomic.Int64
-	patience time.Duration
+	out, in atomic.Int64
 }
 
 var seeds atomic.Uint64
@@ -36,23 +28,19 @@ func (s *Server) dialWith(st *stream) (*client, error) { return s.dialSized(st, 
 // have a useful speed over loopback, whose segments are 64 KiB.
 const smallWindow = 64 << 10
 
-// dialSized connects with a receive buffer of window bytes (0: the system's),
-// which has to be set before the connection is made.
+// dialSized connects with a receive buffer of window bytes (0: the system's).
 func (s *Server) dialSized(st *stream, window int) (*client, error) {
-	d := net.Dialer{Timeout: patience}
-	if window > 0 {
-		d.Control = func(_, _ string, c syscall.RawConn) (err error) {
-			c.Control(func(fd uintptr) {
-				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, window)
-			})
-			return err
-		}
-	}
-	c, err := d.DialContext(context.Background(), "tcp", s.Addr)
+	conn, err := s.Connect(window)
 	if err != nil {
-		return nil, &Failure{Sent: "connect " + s.Addr, Want: "a connection", Got: err.Error()}
+		return nil, err
 	}
-	return &client{TCPConn: c.(*net.TCPConn), stream: st, patience: patience}, nil
+	return newClient(conn, st), nil
+}
+
+func newClient(conn *Conn, st *stream) *client {
+	c := &client{Conn: conn, stream: st}
+	conn.told = c.told
+	return c
 }
 
 // dialMany connects n clients and has each served once. On an error those
@@ -85,7 +73,7 @@ func (list clients) close() {
 func (c *client) send(end int64) error {
 	for c.out.Load() < end {
 		p := c.at(c.out.Load(), int(min(end-c.out.Load(), 1<<20)))
-		c.SetWriteDeadline(time.Now().Add(c.patience))
+		c.SetWriteDeadline(time.Now().Add(patience))
 		n, err := c.Write(p)
 		c.out.Add(int64(n))
 		if err != nil {
@@ -100,7 +88,7 @@ func (c *client) recv(end int64) error {
 	buf := make([]byte, 64<<10)
 	for c.in.Load() < end {
 		p := buf[:min(int64(len(buf)), end-c.in.Load())]
-		c.SetReadDeadline(time.Now().Add(c.patience))
+		c.SetReadDeadline(time.Now().Add(patience))
 		n, err := c.Read(p)
 		if bad := c.differ(c.in.Load(), p[:n]); bad >= 0 {
 			return c.wrong(p[bad:n], c.in.Load()+int64(bad))
@@ -126,19 +114,6 @@ func (c *client) told() string {
 	return fmt.Sprintf("%d bytes: %s", n, show(c.at(0, int(min(n, 16)))))
 }
 
-// Plain puts the usual ends of a connection into words.
-func Plain(err error) string {
-	switch {
-	case errors.Is(err, io.EOF):
-		return "end of file"
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return "nothing more (timed out)"
-	case errors.Is(err, syscall.ECONNRESET):
-		return "connection reset by peer (RST)"
-	}
-	return err.Error()
-}
-
 // ping sends the next message and wants it back.
 func (c *client) ping() error {
 	end := c.next(c.out.Load())
@@ -159,21 +134,6 @@ func (c *client) exchange(end int64) error {
 	return errors.Join(err, <-sent)
 }
 
-// RecvEOF wants the end of file, and nothing before it.
-func (c *client) RecvEOF() error {
-	buf := make([]byte, 1024)
-	c.SetReadDeadline(time.Now().Add(c.patience))
-	n, err := c.Read(buf)
-	if n == 0 && err == io.EOF {
-		return nil
-	}
-	got := show(buf[:n])
-	if n == 0 {
-		got = Plain(err)
-	}
-	return &Failure{Sent: c.told(), Want: fmt.Sprintf("end of file after %d bytes", c.in.Load()), Got: got}
-}
-
 // finish half-closes and wants what is owed up to the last whole message, then
 // the end of file.
 func (c *client) finish() error {
@@ -192,47 +152,15 @@ func (c *client) drain() error {
 	return c.RecvEOF()
 }
 
-// Silent wants nothing to come within d.
-func (c *client) Silent(d time.Duration) error {
-	buf := make([]byte, 1024)
-	c.SetReadDeadline(time.Now().Add(d))
-	n, err := c.Read(buf)
-	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil
-	}
-	got := show(buf[:n])
-	if n == 0 {
-		got = Plain(err)
-	}
-	return &Failure{Sent: c.told(), Want: "nothing yet", Got: got}
-}
-
-// stalled is how long a write of a few KiB must wait to count as stalled. If
-// that is wrong once, on a busy machine, a check has sent less than it could.
-const stalled = 200 * time.Millisecond
-
 // fill sends without reading until the server takes no more, at most limit
 // bytes, and tells how much it took.
 func (c *client) fill(limit int64) (took int64, err error) {
 	start := c.out.Load()
-	for took < limit {
-		c.SetWriteDeadline(time.Now().Add(stalled))
-		n, err := c.Write(c.at(c.out.Load(), int(min(limit-took, 32<<10))))
-		took = c.out.Add(int64(n)) - start
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-		if err != nil {
-			return took, &Failure{Sent: c.told(), Want: "a server that waits until the client reads", Got: Plain(err)}
-		}
-	}
-	return took, nil
-}
-
-// Reset closes with RST instead of FIN.
-func (c *client) Reset() {
-	c.SetLinger(0)
-	c.Close()
+	took, err = c.Conn.fill(limit, func(took int64) []byte {
+		return c.at(start+took, int(min(limit-took, 32<<10)))
+	})
+	c.out.Store(start + took)
+	return took, err
 }
 
 // turns waits until the server has gone round its loop n times: so often a

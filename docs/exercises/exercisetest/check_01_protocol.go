@@ -10,58 +10,59 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 var protocol = Exercise{
 	Name:    "01-protocol",
 	Rung:    "01-blocking",
 	Changed: []string{"main.go", "server.go", "conn.go"},
-	Checks: append([]Check{
-		{Name: "the-three-buffers", Run: on(threeBuffers),
+	Checks: append([]echotest.Check{
+		{Name: "the-three-buffers", Proof: on(threeBuffers),
 			Promise: "^abc$de^abte$f xyz^123 25$^ab$abab is answered with bcdbcuf23436bc",
 			Cause:   "whether a message is open is forgotten at the end of a read"},
-		{Name: "greeting", Run: on(protocolGreeting),
+		{Name: "greeting", Proof: on(protocolGreeting),
 			Promise: "a client gets one * when its turn comes, and nothing else before it sends ^",
 			Cause:   "bytes outside of a message are answered, or the greeting comes with the first bytes"},
-		{Name: "dialogue", Run: on(protocolDialogue),
+		{Name: "dialogue", Proof: on(protocolDialogue),
 			Promise: "^ and $ are not answered, an empty message is answered with nothing, a ^ in a message is a byte like any other",
 			Cause:   "a delimiter is taken for one in the wrong state"},
-		{Name: "byte-by-byte", Run: on(protocolDribble),
+		{Name: "byte-by-byte", Proof: on(protocolDribble),
 			Promise: "it makes no difference how the bytes are spread over reads",
 			Cause:   "one read is taken for one message"},
-		{Name: "all-bytes", Run: on(protocolAllBytes),
+		{Name: "all-bytes", Proof: on(protocolAllBytes),
 			Promise: "each of the 256 bytes but $ comes back plus one; 255 comes back as 0",
 			Cause:   "bytes are taken for text"},
-		{Name: "starts-afresh", Run: on(protocolAfresh),
+		{Name: "starts-afresh", Proof: on(protocolAfresh),
 			Promise: "a client that left in the middle of a message has no part in the next one's",
 			Cause:   "the state belongs to the server and not to the client"},
-		{Name: "one-at-a-time", Run: on(protocolOneAtATime),
+		{Name: "one-at-a-time", Proof: on(protocolOneAtATime),
 			Promise: "a second client waits for its * until the first has left",
 			Cause:   "clients are served at once, which is another exercise"},
-		{Name: "all-that-is-owed", Run: on(protocolOwed),
+		{Name: "all-that-is-owed", Proof: on(protocolOwed),
 			Promise: "a client that half-closes gets all of its answer, then end of file",
 			Cause:   "an answer is written only in part, or end of file is taken for 'close'"},
-		{Name: "survives", Run: on(protocolSurvives),
+		{Name: "survives", Proof: on(protocolSurvives),
 			Promise: "a client that resets is one line in the log, and the next is served",
 			Cause:   "a client's error ends the server"},
-		{Name: "stops", Run: ending(protocolStops),
+		{Name: "stops", Proof: ending(protocolStops),
 			Promise: "SIGTERM ends the server with status 0, also while its client does not read and another one waits",
 			Cause:   "the end waits for the client"},
-		{Name: "a-port-is-enough", Run: protocolPort,
+		{Name: "a-port-is-enough", Proof: protocolPort,
 			Promise: "an only argument that is a number is the port, as the test script gives it",
 			Cause:   "the argument is refused, or the server listens elsewhere than on 127.0.0.1"},
 	}, echoChecks(echotest.Promises{Sleeps: true}, "bad-flag", "bad-address", "help")...),
 }
 
 // greeted is dial and the *.
-func (s *server) greeted() (*client, error) {
-	c, err := s.dial()
+func (s *server) greeted() (*echotest.Conn, error) {
+	c, err := s.Connect(0)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.recv("*"); err != nil {
+	if err := c.Recv("*"); err != nil {
 		c.Close()
-		return nil, after(err, "connect")
+		return nil, echotest.After(err, "connect")
 	}
 	return c, nil
 }
@@ -76,14 +77,14 @@ func (s *server) script(pieces, answers []string) error {
 	}
 	defer c.Close()
 	for i, p := range pieces {
-		if err := c.exchange(p, answers[i]); err != nil {
-			return after(err, fmt.Sprintf("%q before that", pieces[:i]))
+		if err := c.Exchange(p, answers[i]); err != nil {
+			return echotest.After(err, fmt.Sprintf("%q before that", pieces[:i]))
 		}
 	}
 	if err := c.CloseWrite(); err != nil {
 		return err
 	}
-	return c.recvEOF()
+	return c.RecvEOF()
 }
 
 func threeBuffers(s *server) error {
@@ -99,13 +100,13 @@ func protocolGreeting(s *server) error {
 		return err
 	}
 	defer c.Close()
-	if err := c.silent(100 * time.Millisecond); err != nil {
-		return after(err, "connect, * has come")
+	if err := c.Silent(100 * time.Millisecond); err != nil {
+		return echotest.After(err, "connect, * has come")
 	}
-	if err := c.send("abcdef$123"); err != nil {
+	if err := c.Send("abcdef$123"); err != nil {
 		return err
 	}
-	return c.silent(100 * time.Millisecond)
+	return c.Silent(100 * time.Millisecond)
 }
 
 func protocolDialogue(s *server) error {
@@ -131,8 +132,8 @@ func protocolDribble(s *server) error {
 		default:
 			answer = string([]byte{b + 1})
 		}
-		if err := c.exchange(in[i:i+1], answer); err != nil {
-			return after(err, fmt.Sprintf("byte by byte %q", in[max(0, i-12):i]))
+		if err := c.Exchange(in[i:i+1], answer); err != nil {
+			return echotest.After(err, fmt.Sprintf("byte by byte %q", in[max(0, i-12):i]))
 		}
 	}
 	return nil
@@ -152,7 +153,7 @@ func protocolAfresh(s *server) error {
 	if err := s.script([]string{"^abc"}, []string{"bcd"}); err != nil {
 		return err
 	}
-	return after(s.script([]string{"abc^d"}, []string{"e"}), "a client that leaves in the middle of a message, and the next")
+	return echotest.After(s.script([]string{"abc^d"}, []string{"e"}), "a client that leaves in the middle of a message, and the next")
 }
 
 func protocolOneAtATime(s *server) error {
@@ -161,19 +162,19 @@ func protocolOneAtATime(s *server) error {
 		return err
 	}
 	defer first.Close()
-	second, err := s.dial() // the kernel's backlog sees to that
+	second, err := s.Connect(0) // the kernel's backlog sees to that
 	if err != nil {
 		return err
 	}
 	defer second.Close()
-	if err := second.silent(200 * time.Millisecond); err != nil {
-		return after(err, "a second client connects while the first is there")
+	if err := second.Silent(200 * time.Millisecond); err != nil {
+		return echotest.After(err, "a second client connects while the first is there")
 	}
-	if err := first.exchange("^a", "b"); err != nil {
+	if err := first.Exchange("^a", "b"); err != nil {
 		return err
 	}
 	first.Close()
-	return after(second.recv("*"), "the first client left, the second waited")
+	return echotest.After(second.Recv("*"), "the first client left, the second waited")
 }
 
 // protocolOwed has a client send more than all buffers hold before it reads.
@@ -186,13 +187,13 @@ func protocolOwed(s *server) error {
 	const size = 16 << 20
 	sent := make(chan error, 1)
 	go func() {
-		err := c.send("^" + strings.Repeat("a", size))
+		err := c.Send("^" + strings.Repeat("a", size))
 		if err == nil {
 			err = c.CloseWrite()
 		}
 		sent <- err
 	}()
-	if err := c.recv(strings.Repeat("b", size)); err != nil {
+	if err := c.Recv(strings.Repeat("b", size)); err != nil {
 		c.Close() // lets the sender end
 		<-sent
 		return err
@@ -200,7 +201,7 @@ func protocolOwed(s *server) error {
 	if err := <-sent; err != nil {
 		return err
 	}
-	return c.recvEOF()
+	return c.RecvEOF()
 }
 
 func protocolSurvives(s *server) error {
@@ -210,12 +211,12 @@ func protocolSurvives(s *server) error {
 		if err != nil {
 			return err
 		}
-		if _, err := c.overfeed(block, 32<<20); err != nil {
+		if _, err := c.Overfeed(block, 32<<20); err != nil {
 			return err
 		}
-		c.reset()
+		c.Reset()
 	}
-	return after(s.script([]string{"^abc$"}, []string{"bcd"}), "three clients that sent without reading, and reset")
+	return echotest.After(s.script([]string{"^abc$"}, []string{"bcd"}), "three clients that sent without reading, and reset")
 }
 
 func protocolStops(s *server) error {
@@ -224,36 +225,36 @@ func protocolStops(s *server) error {
 		return err
 	}
 	defer c.Close()
-	if _, err := c.overfeed(bytes.Repeat([]byte("^abcdefg"), 8<<10), 32<<20); err != nil {
+	if _, err := c.Overfeed(bytes.Repeat([]byte("^abcdefg"), 8<<10), 32<<20); err != nil {
 		return err
 	}
-	second, err := s.dial()
+	second, err := s.Connect(0)
 	if err != nil {
 		return err
 	}
 	defer second.Close()
-	return s.stopBy(unix.SIGTERM)
+	return s.StopBy(unix.SIGTERM, promptly)
 }
 
-func protocolPort(p *Program) error {
+func protocolPort(p *echotest.Target) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()
-	r, err := p.spawn(port)
+	r, err := spawn(p, port)
 	if err != nil {
 		return err
 	}
-	defer r.kill()
-	line, _ := r.stdout.wait(patience, func(string) bool { return true })
-	if m := readyLine.FindStringSubmatch(line); m == nil || m[1] != "127.0.0.1:"+port {
-		return r.explain(&echotest.Failure{Sent: "argument " + port, Want: "listening on 127.0.0.1:" + port, Got: show([]byte(line))})
+	defer r.Kill()
+	line, _ := r.Stdout.First(proc.Patience)
+	if addr, _, _ := proc.ParseReady(line); addr != "127.0.0.1:"+port {
+		return r.Explain(&echotest.Failure{Sent: "argument " + port, Want: "listening on 127.0.0.1:" + port, Got: echotest.Quote([]byte(line))})
 	}
-	s := &server{r, "127.0.0.1:" + port}
-	if err := s.script([]string{"^abc$"}, []string{"bcd"}); err != nil {
-		return r.explain(err)
+	r.Addr = "127.0.0.1:" + port
+	if err := r.script([]string{"^abc$"}, []string{"bcd"}); err != nil {
+		return r.Explain(err)
 	}
-	return r.stopBy(unix.SIGTERM)
+	return r.StopBy(unix.SIGTERM, promptly)
 }

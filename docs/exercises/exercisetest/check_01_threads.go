@@ -12,11 +12,11 @@ var threads = Exercise{
 	Name:    "01-threads",
 	Rung:    "01-blocking",
 	Changed: []string{"server.go"},
-	Checks: append([]Check{
-		{Name: "three-at-once", Run: on(threeAtOnce),
+	Checks: append([]echotest.Check{
+		{Name: "three-at-once", Proof: on(threeAtOnce),
 			Promise: "three clients who take their time are served at once",
 			Cause:   "accept waits until a client has been served to the end: serve it in a goroutine"},
-		{Name: "nothing-shared", Run: on(nothingShared),
+		{Name: "nothing-shared", Proof: on(nothingShared),
 			Promise: "each client gets its own bytes, also when all send at once",
 			Cause:   "two goroutines use one buffer"},
 		// There are no turns: the kernel shares the time out between the threads. And
@@ -28,19 +28,19 @@ var threads = Exercise{
 // threeAtOnce has three clients take turns, letter by letter. None leaves before
 // all are done.
 func threeAtOnce(s *server) error {
-	var slow [3]*client
+	var slow [3]*echotest.Conn
 	for i := range slow {
-		c, err := s.dial()
+		c, err := s.Connect(0)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
 		slow[i] = c
 	}
-	for _, letter := range "patience" {
+	for _, letter := range "proc.Patience" {
 		for i, c := range slow {
-			if err := c.exchange(string(letter), string(letter)); err != nil {
-				return after(err, fmt.Sprintf("client %d of 3, with the others connected", i+1))
+			if err := c.Exchange(string(letter), string(letter)); err != nil {
+				return echotest.After(err, fmt.Sprintf("client %d of 3, with the others connected", i+1))
 			}
 		}
 	}
@@ -63,15 +63,15 @@ func nothingShared(s *server) error {
 }
 
 func monotone(s *server, letter byte) error {
-	c, err := s.dial()
+	c, err := s.Connect(0)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	block := string(bytes.Repeat([]byte{letter}, 32<<10))
 	for range 64 {
-		if err := c.exchange(block, block); err != nil {
-			return after(err, fmt.Sprintf("8 clients at once, each with a letter of its own, this one with %q", letter))
+		if err := c.Exchange(block, block); err != nil {
+			return echotest.After(err, fmt.Sprintf("8 clients at once, each with a letter of its own, this one with %q", letter))
 		}
 	}
 	return nil

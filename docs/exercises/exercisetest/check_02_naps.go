@@ -5,23 +5,24 @@ import (
 	"time"
 
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 var naps = Exercise{
 	Name:    "02-naps",
 	Rung:    "02-nonblocking",
 	Changed: []string{"server.go"},
-	Checks: append([]Check{
-		{Name: "serves", Run: on(napsServes),
+	Checks: append([]echotest.Check{
+		{Name: "serves", Proof: on(napsServes),
 			Promise: "three clients at once are served, nap or no nap",
 			Cause:   "a descriptor blocks, or the server ends"},
-		{Name: "saves-cpu", Alone: true, Run: napsSaveCPU,
+		{Name: "saves-cpu", Alone: true, Proof: napsSaveCPU,
 			Promise: "with a nap of 10ms the server that has nothing to do needs a small part of a CPU",
 			Cause:   "there is a way round the loop without a nap"},
-		{Name: "no-nap-no-saving", Alone: true, Run: on(napsZero, "-nap", "0s"),
+		{Name: "no-nap-no-saving", Alone: true, Proof: on(napsZero, "-nap", "0s"),
 			Promise: "-nap 0s is 02 again: it burns a CPU",
 			Cause:   "the length of the nap is not that of the flag"},
-		{Name: "costs-latency", Alone: true, Run: on(napsCost, "-nap", "50ms"),
+		{Name: "costs-latency", Alone: true, Proof: on(napsCost, "-nap", "50ms"),
 			Promise: "with a nap of 50ms round trips take that long, and not much longer",
 			Cause:   "the length of the nap is not that of the flag, or there is a nap for each client"},
 	}, echoChecks(echotest.Promises{Concurrent: true}, "echo", "any-segmentation", "half-close", "half-close-queued",
@@ -31,9 +32,9 @@ var naps = Exercise{
 
 func napsServes(s *server) error { return threeAtOnce(s) }
 
-func napsSaveCPU(p *Program) error {
-	if raceEnabled {
-		return skipf("CPU is not judged with the race detector")
+func napsSaveCPU(p *echotest.Target) error {
+	if proc.RaceEnabled {
+		return echotest.Skipf("CPU is not judged with the race detector")
 	}
 	share, err := idleShare(p, "-nap", "10ms")
 	if err == nil && share > 0.25 {
@@ -45,12 +46,12 @@ func napsSaveCPU(p *Program) error {
 // napsZero looks for one busy window: on a shared machine the server may have to
 // wait for its CPU.
 func napsZero(s *server) error {
-	if raceEnabled {
-		return skipf("CPU is not judged with the race detector")
+	if proc.RaceEnabled {
+		return echotest.Skipf("CPU is not judged with the race detector")
 	}
 	var most float64
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		share, err := s.share(200 * time.Millisecond)
+	for deadline := time.Now().Add(proc.Patience); time.Now().Before(deadline); {
+		share, err := s.Share(200 * time.Millisecond)
 		if err != nil {
 			return err
 		}
@@ -66,20 +67,20 @@ func napsZero(s *server) error {
 // again.
 func napsCost(s *server) error {
 	for range 20 {
-		idle, err := s.dial()
+		idle, err := s.Connect(0)
 		if err != nil {
 			return err
 		}
 		defer idle.Close()
 	}
-	c, err := s.dial()
+	c, err := s.Connect(0)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	start := time.Now()
 	for range 10 {
-		if err := c.exchange("x", "x"); err != nil {
+		if err := c.Exchange("x", "x"); err != nil {
 			return err
 		}
 	}

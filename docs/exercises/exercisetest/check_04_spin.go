@@ -7,20 +7,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 var spin = Exercise{
 	Name:    "04-spin",
 	Rung:    "04-kqueue",
 	Changed: []string{"server.go", "eventloop/loop.go"},
-	Checks: append([]Check{
-		{Name: "spins", Alone: true, Run: spinSpins,
+	Checks: append([]echotest.Check{
+		{Name: "spins", Alone: true, Proof: spinSpins,
 			Promise: "with -spin 50ms a client that answers within that time finds the server awake",
 			Cause:   "the wait goes to sleep in the kernel at once, or the flag is not looked at"},
-		{Name: "sleeps-at-0", Alone: true, Run: spinNot,
+		{Name: "sleeps-at-0", Alone: true, Proof: spinNot,
 			Promise: "with -spin 0s the server is 04 again: it sleeps before each message",
 			Cause:   "it spins for another time than that of the flag"},
-		{Name: "then-sleeps", Alone: true, Run: spinIdle,
+		{Name: "then-sleeps", Alone: true, Proof: spinIdle,
 			Promise: "when nobody says anything for longer than that, no CPU is used",
 			Cause:   "after a spin that brought nothing there is another one, instead of a wait in the kernel"},
 	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true})...),
@@ -28,37 +29,37 @@ var spin = Exercise{
 
 // spinShare gives the share of a CPU that a server needs for a client who makes n
 // round trips, and says nothing for a pause after each.
-func spinShare(p *Program, flag string, n int, pause time.Duration) (share float64, err error) {
-	if raceEnabled {
-		return 0, skipf("CPU is not judged with the race detector")
+func spinShare(p *echotest.Target, flag string, n int, pause time.Duration) (share float64, err error) {
+	if proc.RaceEnabled {
+		return 0, echotest.Skipf("CPU is not judged with the race detector")
 	}
-	s, err := p.serve("-spin", flag)
+	s, err := serve(p, "-spin", flag)
 	if err != nil {
 		return 0, err
 	}
-	defer s.kill()
-	c, err := s.dial()
+	defer s.Kill()
+	c, err := s.Connect(0)
 	if err != nil {
-		return 0, s.explain(err)
+		return 0, s.Explain(err)
 	}
 	defer c.Close()
 	start := time.Now()
 	for range n {
-		if err := c.exchange("hello", "hello"); err != nil {
-			return 0, s.explain(err)
+		if err := c.Exchange("hello", "hello"); err != nil {
+			return 0, s.Explain(err)
 		}
 		<-time.After(pause) // nothing is waited for: this is what is measured
 	}
 	took := time.Since(start)
-	if err := s.stopBy(unix.SIGTERM); err != nil {
-		return 0, s.explain(err)
+	if err := s.StopBy(unix.SIGTERM, promptly); err != nil {
+		return 0, s.Explain(err)
 	}
-	return float64(s.cpu()) / float64(took), nil
+	return s.shareOf(took), nil
 }
 
 // spinSpins looks for one busy run: on a shared machine the server may have to
 // wait for its CPU.
-func spinSpins(p *Program) error {
+func spinSpins(p *echotest.Target) error {
 	var most float64
 	for range 5 {
 		share, err := spinShare(p, "50ms", 50, 10*time.Millisecond)
@@ -72,7 +73,7 @@ func spinSpins(p *Program) error {
 	return &echotest.Failure{Sent: "-spin 50ms, a round trip each 10 ms", Want: "more than 40 % of a CPU", Got: fmt.Sprintf("%.0f %%", most*100)}
 }
 
-func spinNot(p *Program) error {
+func spinNot(p *echotest.Target) error {
 	share, err := spinShare(p, "0s", 50, 10*time.Millisecond)
 	if err == nil && share > 0.25 {
 		err = &echotest.Failure{Sent: "-spin 0s, a round trip each 10 ms", Want: "less than 25 % of a CPU", Got: fmt.Sprintf("%.0f %%", share*100)}
@@ -80,7 +81,7 @@ func spinNot(p *Program) error {
 	return err
 }
 
-func spinIdle(p *Program) error {
+func spinIdle(p *echotest.Target) error {
 	share, err := spinShare(p, "1ms", 3, 400*time.Millisecond)
 	if err == nil && share > 0.25 {
 		err = &echotest.Failure{Sent: "-spin 1ms, a round trip each 400 ms", Want: "less than 25 % of a CPU", Got: fmt.Sprintf("%.0f %%", share*100)}
@@ -90,30 +91,30 @@ func spinIdle(p *Program) error {
 
 // idleShare gives the share of a CPU that a server needs for three clients who
 // have said something once, during a second.
-func idleShare(p *Program, flags ...string) (share float64, err error) {
-	if raceEnabled {
-		return 0, skipf("CPU is not judged with the race detector")
+func idleShare(p *echotest.Target, flags ...string) (share float64, err error) {
+	if proc.RaceEnabled {
+		return 0, echotest.Skipf("CPU is not judged with the race detector")
 	}
-	s, err := p.serve(flags...)
+	s, err := serve(p, flags...)
 	if err != nil {
 		return 0, err
 	}
-	defer s.kill()
+	defer s.Kill()
 	start := time.Now()
 	for range 3 {
-		c, err := s.dial()
+		c, err := s.Connect(0)
 		if err != nil {
-			return 0, s.explain(err)
+			return 0, s.Explain(err)
 		}
 		defer c.Close()
-		if err := c.exchange("hello", "hello"); err != nil {
-			return 0, s.explain(err)
+		if err := c.Exchange("hello", "hello"); err != nil {
+			return 0, s.Explain(err)
 		}
 	}
 	<-time.After(time.Second) // nothing is waited for: this is what is measured
 	took := time.Since(start)
-	if err := s.stopBy(unix.SIGTERM); err != nil {
-		return 0, s.explain(err)
+	if err := s.StopBy(unix.SIGTERM, promptly); err != nil {
+		return 0, s.Explain(err)
 	}
-	return float64(s.cpu()) / float64(took), nil
+	return s.shareOf(took), nil
 }

@@ -12,51 +12,51 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 var status = Exercise{
 	Name:    "04-status",
 	Rung:    "04-kqueue",
 	Changed: []string{"server.go"},
-	Checks: append([]Check{
-		{Name: "counts", Run: on(statusCounts, "-status", "50ms"),
+	Checks: append([]echotest.Check{
+		{Name: "counts", Proof: on(statusCounts, "-status", "50ms"),
 			Promise: "every client is sent, beat after beat, how many are connected",
 			Cause:   "no timer is set, or the line is not exactly: Server status: N active connections"},
-		{Name: "keeps-the-beat", Alone: true, Run: on(statusBeat, "-status", "50ms"),
+		{Name: "keeps-the-beat", Alone: true, Proof: on(statusBeat, "-status", "50ms"),
 			Promise: "the beat is kept, however much the clients say",
 			Cause:   "each event starts the wait for the beat again, or each event is taken for a beat"},
-		{Name: "between-the-echoes", Run: on(statusEcho, "-status", "2ms"),
+		{Name: "between-the-echoes", Proof: on(statusEcho, "-status", "2ms"),
 			Promise: "echoes and status lines come whole, one behind the other",
 			Cause:   "a part of a write that did not fit is lost, or something is put into the middle of it"},
-		{Name: "adds-no-latency", Alone: true, Run: on(statusLatency, "-status", "2s"),
+		{Name: "adds-no-latency", Alone: true, Proof: on(statusLatency, "-status", "2s"),
 			Promise: "an echo does not wait for the beat",
 			Cause:   "the loop sleeps for a fixed time instead of until the next event or timer"},
-		{Name: "sleeps-between", Alone: true, Run: statusSleeps,
+		{Name: "sleeps-between", Alone: true, Proof: statusSleeps,
 			Promise: "between two beats no CPU is used",
 			Cause:   "the clock is looked at again and again, instead of a timer of the loop"},
-		{Name: "slow-reader", Run: on(statusSlowReader, "-status", "5ms"),
+		{Name: "slow-reader", Proof: on(statusSlowReader, "-status", "5ms"),
 			Promise: "a client with unsent bytes is left out of the beat: nothing piles up for it, nothing of its echo is lost, nobody waits for it",
 			Cause:   "every beat puts one more line behind what the client does not read"},
-		{Name: "limit", Run: on(statusLimit, "-status", "20ms", "-max-clients", "2"),
+		{Name: "limit", Proof: on(statusLimit, "-status", "20ms", "-max-clients", "2"),
 			Promise: "a client too many is sent the reason, then end of file; it is not counted; there is room again when somebody leaves",
 			Cause:   "the connection is closed with its input unread, so the kernel resets it, or it is counted as a client"},
 		// -v=json gives places in the program's own folder without a path, but the
-		// eventloop is the rung's, in another. The shell that adds the flags needs more descriptors
-		// than low-limits gives.
-	}, withFlags("-status 0s -max-clients 100000", without(echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}),
-		"narration-json", "narration-state", "low-limits"))...),
+		// eventloop is the rung's, in another.
+	}, withFlags(without(echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}), "narration-json", "narration-state"),
+		"-status", "0s", "-max-clients", "100000")...),
 }
 
 var statusLine = regexp.MustCompile(`^Server status: (\d+) active connections$`)
 
 // A lineClient is a client that reads lines.
 type lineClient struct {
-	*client
+	*echotest.Conn
 	lines *bufio.Reader
 }
 
 func (s *server) dialLines() (*lineClient, error) {
-	c, err := s.dial()
+	c, err := s.Connect(0)
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +65,10 @@ func (s *server) dialLines() (*lineClient, error) {
 
 // line reads one line, without its end.
 func (c *lineClient) line() (string, error) {
-	c.SetReadDeadline(time.Now().Add(patience))
+	c.SetReadDeadline(time.Now().Add(proc.Patience))
 	line, err := c.lines.ReadString('\n')
 	if err != nil {
-		return "", &echotest.Failure{Sent: show(c.sent), Got: fmt.Sprintf("%q, then %s", line, plain(err))}
+		return "", &echotest.Failure{Sent: c.Sent(), Got: fmt.Sprintf("%q, then %s", line, echotest.Plain(err))}
 	}
 	return line[:len(line)-1], nil
 }
@@ -81,7 +81,7 @@ func (c *lineClient) status() (n int, err error) {
 	}
 	m := statusLine.FindStringSubmatch(line)
 	if m == nil {
-		return 0, &echotest.Failure{Sent: show(c.sent), Want: "a line like: Server status: 3 active connections", Got: fmt.Sprintf("%q", line)}
+		return 0, &echotest.Failure{Sent: c.Sent(), Want: "a line like: Server status: 3 active connections", Got: fmt.Sprintf("%q", line)}
 	}
 	return strconv.Atoi(m[1])
 }
@@ -89,7 +89,7 @@ func (c *lineClient) status() (n int, err error) {
 // statusBecomes reads until the number is n; before it there may be others.
 func (c *lineClient) statusBecomes(n int) error {
 	var got int
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	for end := time.Now().Add(proc.Patience); time.Now().Before(end); {
 		var err error
 		if got, err = c.status(); err != nil || got == n {
 			return err
@@ -110,13 +110,13 @@ func statusCounts(s *server) error {
 	}
 	for _, c := range all {
 		if err := c.statusBecomes(3); err != nil {
-			return after(err, "3 clients connect and say nothing")
+			return echotest.After(err, "3 clients connect and say nothing")
 		}
 	}
 	all[0].Close()
 	all[1].SetLinger(0) // a reset
 	all[1].Close()
-	return after(all[2].statusBecomes(1), "3 clients connect, one closes, one resets")
+	return echotest.After(all[2].statusBecomes(1), "3 clients connect, one closes, one resets")
 }
 
 // statusBeat talks all the time and counts the beats that it hears.
@@ -131,14 +131,14 @@ func statusBeat(s *server) error {
 	}
 	const beat = 50 * time.Millisecond
 	start, beats := time.Now(), 0
-	for beats < 10 && time.Since(start) < patience {
-		if err := c.send("x\n"); err != nil {
+	for beats < 10 && time.Since(start) < proc.Patience {
+		if err := c.Send("x\n"); err != nil {
 			return err
 		}
 		line, err := c.line()
 		for err == nil && line != "x" {
 			if !statusLine.MatchString(line) {
-				return &echotest.Failure{Sent: show(c.sent), Got: fmt.Sprintf("%q", line)}
+				return &echotest.Failure{Sent: c.Sent(), Got: fmt.Sprintf("%q", line)}
 			}
 			beats++
 			line, err = c.line()
@@ -165,7 +165,7 @@ func statusEcho(s *server) error {
 	defer c.Close()
 	for i := range 200 {
 		want := fmt.Sprintf("line %d", i)
-		if err := c.send(want + "\n"); err != nil {
+		if err := c.Send(want + "\n"); err != nil {
 			return err
 		}
 		for {
@@ -177,7 +177,7 @@ func statusEcho(s *server) error {
 				break
 			}
 			if !statusLine.MatchString(line) {
-				return &echotest.Failure{Sent: show(c.sent), Want: "the same line, or a status line", Got: fmt.Sprintf("%q", line)}
+				return &echotest.Failure{Sent: c.Sent(), Want: "the same line, or a status line", Got: fmt.Sprintf("%q", line)}
 			}
 		}
 	}
@@ -195,7 +195,7 @@ func statusLatency(s *server) error {
 	for i := range 20 {
 		want := fmt.Sprintf("%d", i)
 		start := time.Now()
-		if err := c.send(want + "\n"); err != nil {
+		if err := c.Send(want + "\n"); err != nil {
 			return err
 		}
 		for line := ""; line != want; {
@@ -213,33 +213,33 @@ func statusLatency(s *server) error {
 
 // statusSleeps measures the CPU time of a server that has nothing to do but to
 // keep the beat.
-func statusSleeps(p *Program) error {
-	if raceEnabled {
-		return skipf("CPU is not judged with the race detector")
+func statusSleeps(p *echotest.Target) error {
+	if proc.RaceEnabled {
+		return echotest.Skipf("CPU is not judged with the race detector")
 	}
-	s, err := p.serve("-status", "100ms")
+	s, err := serve(p, "-status", "100ms")
 	if err != nil {
 		return err
 	}
-	defer s.kill()
+	defer s.Kill()
 	start := time.Now()
 	for range 3 {
 		c, err := s.dialLines()
 		if err != nil {
-			return s.explain(err)
+			return s.Explain(err)
 		}
 		defer c.Close()
 		for range 5 {
 			if _, err := c.status(); err != nil {
-				return s.explain(err)
+				return s.Explain(err)
 			}
 		}
 	}
 	took := time.Since(start)
-	if err := s.stopBy(unix.SIGTERM); err != nil {
-		return s.explain(err)
+	if err := s.StopBy(unix.SIGTERM, promptly); err != nil {
+		return s.Explain(err)
 	}
-	if share := float64(s.cpu()) / float64(took); share > 0.25 {
+	if share := s.shareOf(took); share > 0.25 {
 		return &echotest.Failure{Sent: "-status 100ms, three silent clients", Want: "less than 25 % of a CPU", Got: fmt.Sprintf("%.0f %%", share*100)}
 	}
 	return nil
@@ -248,12 +248,12 @@ func statusSleeps(p *Program) error {
 // statusSlowReader fills the way to a client that does not read. While another
 // one hears 200 beats it must get none. Then it reads everything.
 func statusSlowReader(s *server) error {
-	slow, err := s.dialWindow(16 << 10)
+	slow, err := s.Connect(16 << 10)
 	if err != nil {
 		return err
 	}
 	defer slow.Close()
-	sent, err := slow.overfeed([]byte(strings.Repeat("x", 64<<10)), 64<<20)
+	sent, err := slow.Overfeed([]byte(strings.Repeat("x", 64<<10)), 64<<20)
 	if err != nil {
 		return err
 	}
@@ -264,18 +264,18 @@ func statusSlowReader(s *server) error {
 	defer other.Close()
 	for range 200 {
 		if _, err := other.status(); err != nil {
-			return after(err, "one client does not read its echo, another one listens")
+			return echotest.After(err, "one client does not read its echo, another one listens")
 		}
 	}
 	slow.CloseWrite()
-	got, err := slow.everything()
+	got, err := everything(slow)
 	if err != nil {
 		return err
 	}
 	rest := regexp.MustCompile(`Server status: \d+ active connections\n`).ReplaceAllString(got, "")
 	if rest != strings.Repeat("x", int(sent)) {
 		return &echotest.Failure{Sent: fmt.Sprintf("%d times x, unread while 200 beats passed", sent),
-			Want: "all of them back, with whole status lines between them", Got: fmt.Sprintf("%d bytes that are no status line, ending in %s", len(rest), show([]byte(rest[max(0, len(rest)-60):])))}
+			Want: "all of them back, with whole status lines between them", Got: fmt.Sprintf("%d bytes that are no status line, ending in %s", len(rest), echotest.Quote([]byte(rest[max(0, len(rest)-60):])))}
 	}
 	if n := strings.Count(got, "Server status:"); n > 150 {
 		return &echotest.Failure{Sent: "an echo left unread while 200 beats passed", Want: "no status line for those beats", Got: fmt.Sprintf("%d status lines", n)}
@@ -284,18 +284,18 @@ func statusSlowReader(s *server) error {
 }
 
 // everything reads to the end of file.
-func (c *client) everything() (string, error) {
+func everything(c *echotest.Conn) (string, error) {
 	var b strings.Builder
 	buf := make([]byte, 64<<10)
 	for {
-		c.SetReadDeadline(time.Now().Add(patience))
+		c.SetReadDeadline(time.Now().Add(proc.Patience))
 		n, err := c.Read(buf)
 		b.Write(buf[:n])
-		if err != nil && plain(err) == "end of file" {
+		if err != nil && echotest.Plain(err) == "end of file" {
 			return b.String(), nil
 		}
 		if err != nil {
-			return "", &echotest.Failure{Want: "everything, then end of file", Got: fmt.Sprintf("%d bytes, then %s", b.Len(), plain(err))}
+			return "", &echotest.Failure{Want: "everything, then end of file", Got: fmt.Sprintf("%d bytes, then %s", b.Len(), echotest.Plain(err))}
 		}
 	}
 }
@@ -314,49 +314,49 @@ func statusLimit(s *server) error {
 		inside[i] = c
 	}
 	if err := turnedAway(s, 10); err != nil {
-		return after(err, "-max-clients 2; two are served, ten more connect and say hello")
+		return echotest.After(err, "-max-clients 2; two are served, ten more connect and say hello")
 	}
 	if n, err := inside[0].status(); err != nil || n != 2 {
-		return errors.Join(err, failf("%d active connections, with 2 served and 10 turned away", n))
+		return errors.Join(err, echotest.Failf("%d active connections, with 2 served and 10 turned away", n))
 	}
 	inside[1].Close()
 	if err := inside[0].statusBecomes(1); err != nil {
-		return after(err, "one of two leaves")
+		return echotest.After(err, "one of two leaves")
 	}
 	c, err := s.dialLines()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	return after(c.statusBecomes(2), "there is room again")
+	return echotest.After(c.statusBecomes(2), "there is room again")
 }
 
 // turnedAway has n clients connect and speak while the server is suspended, so
 // that there is input which nobody has read when they are turned away.
 func turnedAway(s *server, n int) error {
-	if err := s.suspend(); err != nil {
+	if err := s.Suspend(); err != nil {
 		return err
 	}
-	var all []*client
+	var all []*echotest.Conn
 	for range n {
-		c, err := s.dial()
+		c, err := s.Connect(0)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		if err := c.send("hello\n"); err != nil {
+		if err := c.Send("hello\n"); err != nil {
 			return err
 		}
 		all = append(all, c)
 	}
-	if err := s.cmd.Process.Signal(unix.SIGCONT); err != nil {
+	if err := s.Signal(unix.SIGCONT); err != nil {
 		return err
 	}
 	for _, c := range all {
-		if err := c.recv("Server full: 2 active connections\n"); err != nil {
+		if err := c.Recv("Server full: 2 active connections\n"); err != nil {
 			return err
 		}
-		if err := c.recvEOF(); err != nil {
+		if err := c.RecvEOF(); err != nil {
 			return err
 		}
 	}

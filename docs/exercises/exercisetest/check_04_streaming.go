@@ -12,79 +12,80 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 var streaming = Exercise{
 	Name:    "04-streaming",
 	Rung:    "04-kqueue",
 	Changed: []string{"main.go", "server.go", "conn.go"},
-	Checks: append([]Check{
-		{Name: "welcome", Run: on(streamWelcome),
+	Checks: append([]echotest.Check{
+		{Name: "welcome", Proof: on(streamWelcome),
 			Promise: "ten clients are welcomed as #0 to #9, and a number that is free again is given again, the lowest first",
 			Cause:   "numbers are counted up, or a place is not freed when its client leaves"},
-		{Name: "eleventh", Run: on(streamEleventh),
+		{Name: "eleventh", Proof: on(streamEleventh),
 			Promise: "the eleventh client is sent a line that says that there is no place, then gets end of file; \"connection refused.\" is printed; there is a place when one leaves",
 			Cause:   "the connection is closed in silence, left hanging, or closed with unread input, so that RST destroys what was sent"},
-		{Name: "lines", Run: on(streamLines),
+		{Name: "lines", Proof: on(streamLines),
 			Promise: "every line is printed as: client #0: hello",
 			Cause:   "one read is taken for one line"},
-		{Name: "long-line", Run: on(streamLongLine),
+		{Name: "long-line", Proof: on(streamLongLine),
 			Promise: "a line of more than 4096 bytes is printed in pieces of that length",
 			Cause:   "a line is kept however long it is"},
-		{Name: "departures", Run: on(streamDepartures),
+		{Name: "departures", Proof: on(streamDepartures),
 			Promise: "a client that leaves, however it leaves, is reported: client #0 disconnected.",
 			Cause:   "the end of a client leads past the report, or its last line, which has no newline, is lost"},
-		{Name: "harmless", Run: on(streamHarmless),
+		{Name: "harmless", Proof: on(streamHarmless),
 			Promise: "what a client sends can do nothing to the operator's terminal",
 			Cause:   "control characters are printed as they come"},
-		{Name: "operator", Run: on(streamOperator),
+		{Name: "operator", Proof: on(streamOperator),
 			Promise: "what is typed goes to every client, and to those only who have a place",
 			Cause:   "the standard input is read elsewhere than on the loop, or the loop goes through the clients and stops at one"},
-		{Name: "operator-leaves", Alone: true, Run: on(streamNoOperator),
+		{Name: "operator-leaves", Alone: true, Proof: on(streamNoOperator),
 			Promise: "at the end of the standard input the server goes on, and does not spin",
 			Cause:   "end of file makes a descriptor readable forever: want nothing of it any more"},
-		{Name: "no-operator", Run: streamDevNull,
+		{Name: "no-operator", Proof: streamDevNull,
 			Promise: "with /dev/null or a file as standard input the clients are served all the same",
 			Cause:   "epoll(7) refuses files (EPERM), and the server ends for it"},
-		{Name: "slow-client", Run: on(streamSlow),
+		{Name: "slow-client", Proof: on(streamSlow),
 			Promise: "a client that does not read what the operator types is disconnected in the end, and the others get every byte meanwhile",
 			Cause:   "a write blocks, unsent bytes are lost, or they have no bound"},
-		{Name: "stuck-operator", Run: ending(streamStuckOperator),
+		{Name: "stuck-operator", Proof: ending(streamStuckOperator),
 			Promise: "a signal ends the server also while nobody reads its standard output",
 			Cause:   "the loop waits in a write to the standard output, and only the loop hears of the signal"},
-		{Name: "half-close", Run: on(streamHalfClose),
+		{Name: "half-close", Proof: on(streamHalfClose),
 			Promise: "a client that half-closes gets its welcome, then end of file",
 			Cause:   "the connection is closed before what is owed is sent"},
-		{Name: "idle-costs-nothing", Alone: true, Run: on(streamIdle),
+		{Name: "idle-costs-nothing", Alone: true, Proof: on(streamIdle),
 			Promise: "ten silent clients and a silent operator cost no CPU",
 			Cause:   "the standard input is polled, or a readiness is wanted that is of no use"},
 	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}, "bad-flag", "bad-address", "help")...),
 }
 
 // join connects n clients and wants them to get the numbers from first on.
-func (s *server) join(first, n int) (all []*client, leave func(), err error) {
+func (s *server) join(first, n int) (all []*echotest.Conn, leave func(), err error) {
 	leave = func() {
 		for _, c := range all {
 			c.Close()
 		}
 	}
 	for i := range n {
-		c, err := s.dial()
+		c, err := s.Connect(0)
 		if err != nil {
 			return all, leave, err
 		}
 		all = append(all, c)
-		if err := c.recv(fmt.Sprintf("welcome! you are client #%d!\n", first+i)); err != nil {
-			return all, leave, after(err, fmt.Sprintf("client %d connects", first+i+1))
+		if err := c.Recv(fmt.Sprintf("welcome! you are client #%d!\n", first+i)); err != nil {
+			return all, leave, echotest.After(err, fmt.Sprintf("client %d connects", first+i+1))
 		}
 	}
 	return all, leave, nil
 }
 
 func (s *server) typeIn(text string) error {
-	s.stdin.SetWriteDeadline(time.Now().Add(patience))
-	if _, err := io.WriteString(s.stdin, text); err != nil {
-		return &echotest.Failure{Sent: show([]byte(text)) + " on standard input", Want: "a server that reads it", Got: plain(err)}
+	s.Stdin.SetWriteDeadline(time.Now().Add(proc.Patience))
+	if _, err := io.WriteString(s.Stdin, text); err != nil {
+		return &echotest.Failure{Sent: echotest.Quote([]byte(text)) + " on standard input", Want: "a server that reads it", Got: echotest.Plain(err)}
 	}
 	return nil
 }
@@ -97,7 +98,7 @@ func streamWelcome(s *server) error {
 	}
 	for _, number := range []int{7, 3} {
 		all[number].Close()
-		if err := s.stdout.expect(fmt.Sprintf("client #%d disconnected.", number)); err != nil {
+		if err := expect(s.Stdout, fmt.Sprintf("client #%d disconnected.", number)); err != nil {
 			return err
 		}
 	}
@@ -105,7 +106,7 @@ func streamWelcome(s *server) error {
 		_, leave, err := s.join(number, 1)
 		defer leave()
 		if err != nil {
-			return after(err, "of ten clients #7 and #3 left")
+			return echotest.After(err, "of ten clients #7 and #3 left")
 		}
 	}
 	return nil
@@ -118,25 +119,25 @@ func streamEleventh(s *server) error {
 		return err
 	}
 	for i := range 20 {
-		c, err := s.dial()
+		c, err := s.Connect(0)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
 		if i%2 == 1 {
-			if err := c.send(strings.Repeat("is there a place?\n", 5000)); err != nil {
-				return after(err, "an eleventh client connects and talks at once")
+			if err := c.Send(strings.Repeat("is there a place?\n", 5000)); err != nil {
+				return echotest.After(err, "an eleventh client connects and talks at once")
 			}
 		}
 		if err := turnedDown(c); err != nil {
-			return after(err, "an eleventh client connects")
+			return echotest.After(err, "an eleventh client connects")
 		}
 	}
-	if err := s.stdout.expect("connection refused."); err != nil {
+	if err := expect(s.Stdout, "connection refused."); err != nil {
 		return err
 	}
 	all[4].Close()
-	if err := s.stdout.expect("client #4 disconnected."); err != nil {
+	if err := expect(s.Stdout, "client #4 disconnected."); err != nil {
 		return err
 	}
 	_, leave, err = s.join(4, 1)
@@ -145,17 +146,17 @@ func streamEleventh(s *server) error {
 }
 
 // turnedDown wants a line, whatever it says but welcome, and the end of file.
-func turnedDown(c *client) error {
-	c.SetReadDeadline(time.Now().Add(patience))
+func turnedDown(c *echotest.Conn) error {
+	c.SetReadDeadline(time.Now().Add(proc.Patience))
 	line, err := io.ReadAll(io.LimitReader(c, 1000))
 	if err == nil && strings.HasSuffix(string(line), "\n") && !strings.HasPrefix(string(line), "welcome") {
 		return nil
 	}
-	got := show(line)
+	got := echotest.Quote(line)
 	if err != nil {
-		got += ", then " + plain(err)
+		got += ", then " + echotest.Plain(err)
 	}
-	return &echotest.Failure{Sent: show(c.sent), Want: "a line that says so, and end of file", Got: got}
+	return &echotest.Failure{Sent: c.Sent(), Want: "a line that says so, and end of file", Got: got}
 }
 
 func streamLines(s *server) error {
@@ -176,12 +177,12 @@ func streamLines(s *server) error {
 		{2, "and ended\nbeg", []string{"client #2: begun and ended"}},
 		{2, "un again\n", []string{"client #2: begun again"}},
 	} {
-		if err := all[step.client].send(step.text); err != nil {
+		if err := all[step.client].Send(step.text); err != nil {
 			return err
 		}
 		for _, line := range step.wantLines {
-			if err := s.stdout.expect(line); err != nil {
-				return after(err, fmt.Sprintf("client #%d sends %q", step.client, step.text))
+			if err := expect(s.Stdout, line); err != nil {
+				return echotest.After(err, fmt.Sprintf("client #%d sends %q", step.client, step.text))
 			}
 		}
 	}
@@ -194,12 +195,12 @@ func streamLongLine(s *server) error {
 	if err != nil {
 		return err
 	}
-	if err := all[0].send(strings.Repeat("x", 4096) + strings.Repeat("y", 4096) + "z\n"); err != nil {
+	if err := all[0].Send(strings.Repeat("x", 4096) + strings.Repeat("y", 4096) + "z\n"); err != nil {
 		return err
 	}
 	for _, piece := range []string{strings.Repeat("x", 4096), strings.Repeat("y", 4096), "z"} {
-		if err := s.stdout.expect("client #0: " + piece); err != nil {
-			return failf("of a line of 8193 bytes, no piece of %d times %q", len(piece), piece[:1])
+		if err := expect(s.Stdout, "client #0: "+piece); err != nil {
+			return echotest.Failf("of a line of 8193 bytes, no piece of %d times %q", len(piece), piece[:1])
 		}
 	}
 	return nil
@@ -211,15 +212,15 @@ func streamDepartures(s *server) error {
 	if err != nil {
 		return err
 	}
-	if err := all[1].send("last words"); err != nil {
+	if err := all[1].Send("last words"); err != nil {
 		return err
 	}
 	all[0].Close()
 	all[1].Close()
-	all[2].reset()
+	all[2].Reset()
 	for _, line := range []string{"client #0 disconnected.", "client #1: last words", "client #1 disconnected.", "client #2 disconnected."} {
-		if err := s.stdout.expect(line); err != nil {
-			return after(err, "clients #0 and #1 close, #1 in the middle of a line, #2 resets")
+		if err := expect(s.Stdout, line); err != nil {
+			return echotest.After(err, "clients #0 and #1 close, #1 in the middle of a line, #2 resets")
 		}
 	}
 	_, leave, err = s.join(0, 3)
@@ -233,15 +234,15 @@ func streamHarmless(s *server) error {
 	if err != nil {
 		return err
 	}
-	if err := all[0].send("\x1b[2J\x07\x9b2J caf\u00e9\tend\n"); err != nil {
+	if err := all[0].Send("\x1b[2J\x07\x9b2J caf\u00e9\tend\n"); err != nil {
 		return err
 	}
-	line, ok := s.stdout.wait(patience, func(line string) bool { return strings.HasSuffix(line, " caf\u00e9\tend") })
+	line, ok := s.Stdout.Wait(proc.Patience, func(line string) bool { return strings.HasSuffix(line, " caf\u00e9\tend") })
 	if !ok {
-		return failf("no line that ends in \"caf\u00e9\\tend\", but:\n%s", s.stdout.excerpt())
+		return echotest.Failf("no line that ends in \"caf\u00e9\\tend\", but:\n%s", s.Stdout.Excerpt())
 	}
 	if strings.ContainsAny(line, "\x1b\x07") || strings.Contains(line, "\x9b2J") {
-		return failf("%q", line)
+		return echotest.Failf("%q", line)
 	}
 	return nil
 }
@@ -252,7 +253,7 @@ func streamOperator(s *server) error {
 	if err != nil {
 		return err
 	}
-	outside, err := s.dial()
+	outside, err := s.Connect(0)
 	if err != nil {
 		return err
 	}
@@ -265,19 +266,19 @@ func streamOperator(s *server) error {
 			return err
 		}
 		for i, c := range all {
-			if err := c.recv(text); err != nil {
-				return after(err, fmt.Sprintf("%s typed; client #%d", show([]byte(text)), i))
+			if err := c.Recv(text); err != nil {
+				return echotest.After(err, fmt.Sprintf("%s typed; client #%d", echotest.Quote([]byte(text)), i))
 			}
 		}
 	}
-	all[5].reset()
-	if err := s.stdout.expect("client #5 disconnected."); err != nil {
+	all[5].Reset()
+	if err := expect(s.Stdout, "client #5 disconnected."); err != nil {
 		return err
 	}
 	if err := s.typeIn("five has left\n"); err != nil {
 		return err
 	}
-	return all[9].recv("five has left\n")
+	return all[9].Recv("five has left\n")
 }
 
 func streamNoOperator(s *server) error {
@@ -286,22 +287,22 @@ func streamNoOperator(s *server) error {
 	if err != nil {
 		return err
 	}
-	s.stdin.Close()
-	if err := s.still(); err != nil {
-		return after(err, "the standard input ends")
+	s.Stdin.Close()
+	if err := s.Still(); err != nil {
+		return echotest.After(err, "the standard input ends")
 	}
-	if err := all[1].send("still there\n"); err != nil {
+	if err := all[1].Send("still there\n"); err != nil {
 		return err
 	}
-	if err := s.stdout.expect("client #1: still there"); err != nil {
-		return after(err, "the standard input ends")
+	if err := expect(s.Stdout, "client #1: still there"); err != nil {
+		return echotest.After(err, "the standard input ends")
 	}
 	_, leave, err = s.join(2, 8)
 	defer leave()
-	return after(err, "the standard input ends")
+	return echotest.After(err, "the standard input ends")
 }
 
-func streamDevNull(p *Program) error {
+func streamDevNull(p *echotest.Target) error {
 	file, err := os.CreateTemp("", "operator")
 	if err != nil {
 		return err
@@ -321,24 +322,21 @@ func streamDevNull(p *Program) error {
 		return err
 	}
 	return errors.Join(
-		after(streamServesWith(p, null), "the standard input is /dev/null"),
-		after(streamServesWith(p, file), "the standard input is a file"))
+		echotest.After(streamServesWith(p, null), "the standard input is /dev/null"),
+		echotest.After(streamServesWith(p, file), "the standard input is a file"))
 }
 
-func streamServesWith(p *Program, stdin *os.File) error {
-	r, err := p.spawnFrom(stdin, "-addr", "127.0.0.1:0")
+func streamServesWith(p *echotest.Target, stdin *os.File) error {
+	started, err := p.StartWith(proc.Command{Stdin: stdin})
 	if err != nil {
 		return err
 	}
-	defer r.kill()
-	s, err := r.ready()
-	if err == nil {
-		err = streamServes(s)
+	s := &server{started}
+	defer s.Kill()
+	if err = streamServes(s); err == nil {
+		err = s.StopBy(unix.SIGTERM, promptly)
 	}
-	if err == nil {
-		err = s.stopBy(unix.SIGTERM)
-	}
-	return r.explain(err)
+	return s.Explain(err)
 }
 
 // streamServes leaves open whether the client hears what is in the file.
@@ -348,20 +346,20 @@ func streamServes(s *server) error {
 	if err != nil {
 		return err
 	}
-	if err := all[0].send("hello\n"); err != nil {
+	if err := all[0].Send("hello\n"); err != nil {
 		return err
 	}
-	return s.stdout.expect("client #0: hello")
+	return expect(s.Stdout, "client #0: hello")
 }
 
 // streamSlow types as fast as client #1 reads. Client #0 reads nothing.
 func streamSlow(s *server) error {
-	slow, err := s.dialWindow(16 << 10)
+	slow, err := s.Connect(16 << 10)
 	if err != nil {
 		return err
 	}
 	defer slow.Close()
-	if err := slow.recv("welcome! you are client #0!\n"); err != nil {
+	if err := slow.Recv("welcome! you are client #0!\n"); err != nil {
 		return err
 	}
 	all, leave, err := s.join(1, 1)
@@ -373,17 +371,17 @@ func streamSlow(s *server) error {
 	for i := range 4000 { // 32 MB: more than kernels buffer
 		line := fmt.Sprintf("%d %s\n", i, strings.Repeat("x", 8000))
 		if err := s.typeIn(line); err != nil {
-			return after(err, "client #0 does not read")
+			return echotest.After(err, "client #0 does not read")
 		}
-		all[0].SetReadDeadline(time.Now().Add(patience))
+		all[0].SetReadDeadline(time.Now().Add(proc.Patience))
 		if got, err := reader.ReadString('\n'); got != line {
-			return &echotest.Failure{Sent: fmt.Sprintf("%d KB typed; client #0 does not read", i*8), Want: "every line at client #1", Got: fmt.Sprintf("%s (%v)", show([]byte(got)), err)}
+			return &echotest.Failure{Sent: fmt.Sprintf("%d KB typed; client #0 does not read", i*8), Want: "every line at client #1", Got: fmt.Sprintf("%s (%v)", echotest.Quote([]byte(got)), err)}
 		}
-		if list, _, _ := s.stdout.look(); len(list) > 1 {
-			return s.stdout.expect("client #0 disconnected.")
+		if len(s.Stdout.All()) > 1 {
+			return expect(s.Stdout, "client #0 disconnected.")
 		}
 	}
-	return after(s.stdout.expect("client #0 disconnected."), "32 MB typed, of which client #0 read nothing")
+	return echotest.After(expect(s.Stdout, "client #0 disconnected."), "32 MB typed, of which client #0 read nothing")
 }
 
 // streamStuckOperator does not take what is printed until the pipe is full. It cannot
@@ -394,17 +392,17 @@ func streamStuckOperator(s *server) error {
 	if err != nil {
 		return err
 	}
-	s.stdout.mu.Lock()
-	took, err := all[0].overfeed([]byte(strings.Repeat("can you hear me?\n", 4000)), endless)
+	release := s.Stdout.Hold()
+	took, err := all[0].Overfeed([]byte(strings.Repeat("can you hear me?\n", 4000)), endless)
 	if err == nil {
-		err = s.cmd.Process.Signal(unix.SIGTERM)
+		err = s.Signal(unix.SIGTERM)
 	}
 	gone := false
 	for deadline := time.Now().Add(promptly); err == nil && !gone && time.Now().Before(deadline); {
-		gone = errors.Is(s.cmd.Process.Signal(unix.Signal(0)), os.ErrProcessDone)
+		gone = s.Gone()
 		<-time.After(10 * time.Millisecond) // there is no event but that of the wait
 	}
-	s.stdout.mu.Unlock()
+	release()
 	if err != nil || gone {
 		return err
 	}
@@ -413,24 +411,24 @@ func streamStuckOperator(s *server) error {
 }
 
 func streamHalfClose(s *server) error {
-	c, err := s.dial()
+	c, err := s.Connect(0)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := c.send("hi\n"); err != nil {
+	if err := c.Send("hi\n"); err != nil {
 		return err
 	}
 	if err := c.CloseWrite(); err != nil {
 		return err
 	}
-	if err := c.recv("welcome! you are client #0!\n"); err != nil {
+	if err := c.Recv("welcome! you are client #0!\n"); err != nil {
 		return err
 	}
-	if err := s.stdout.expect("client #0: hi"); err != nil {
+	if err := expect(s.Stdout, "client #0: hi"); err != nil {
 		return err
 	}
-	return c.recvEOF()
+	return c.RecvEOF()
 }
 
 func streamIdle(s *server) error {
@@ -439,5 +437,5 @@ func streamIdle(s *server) error {
 	if err != nil {
 		return err
 	}
-	return s.still()
+	return s.Still()
 }

@@ -3,51 +3,48 @@ package exercisetest
 import (
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 var chat = Exercise{
 	Name:    "05-chat",
 	Rung:    "05-framing",
 	Changed: []string{"conn.go", "server.go"},
-	Checks: append([]Check{
-		{Name: "join-speak-leave", Run: on(chatRoom),
+	Checks: append([]echotest.Check{
+		{Name: "join-speak-leave", Proof: on(chatRoom),
 			Promise: "all in the room hear who joins, speaks and leaves, in the same order",
 			Cause:   "one of the three is not said, or not to everybody; the member itself hears it too, unless it has left"},
-		{Name: "rooms", Run: on(chatRooms),
+		{Name: "rooms", Proof: on(chatRooms),
 			Promise: "what is said in one room is not heard in another; a name is taken in one room only",
 			Cause:   "there is one list of members for all rooms"},
-		{Name: "joins-that-fail", Run: on(chatBadJoins),
+		{Name: "joins-that-fail", Proof: on(chatBadJoins),
 			Promise: "a join that cannot be is answered to that client alone, who may try again; until then it hears nothing",
 			Cause:   "a name is not looked at, or the client is closed"},
-		{Name: "every-way-out", Run: on(chatLeaves),
+		{Name: "every-way-out", Proof: on(chatLeaves),
 			Promise: "half-close, close, reset, a frame cut off and a frame too long all mean: left; the name is free again",
 			Cause:   "only one of the ways on which a client ends leads through the room"},
-		{Name: "pieces", Run: on(chatPieces),
+		{Name: "pieces", Proof: on(chatPieces),
 			Promise: "it makes no difference how the frames are spread over reads",
 			Cause:   "one read is taken for one frame"},
-		{Name: "owed", Run: on(chatOwed, "-write-buffer", "67108864"),
+		{Name: "owed", Proof: on(chatOwed, "-write-buffer", "67108864"),
 			Promise: "a client that half-closes gets all that was said until then, then end of file",
 			Cause:   "end of file is taken for 'close', with messages still queued"},
-		{Name: "too-long", Run: on(chatTooLong, "-max-frame", "100"),
+		{Name: "too-long", Proof: on(chatTooLong, "-max-frame", "100"),
 			Promise: "a frame over the limit ends its client, after what it said before has been sent",
 			Cause:   "what came before it is thrown away, or the connection is reset"},
-		{Name: "one-stops-reading", Run: on(chatStalled, "-write-buffer", "65536"),
+		{Name: "one-stops-reading", Proof: on(chatStalled, "-write-buffer", "65536"),
 			Promise: "a member that stops reading does not stop the room, does not grow the server, and is shown out",
 			Cause:   "the room waits for it, or all that it does not read is kept"},
-		{Name: "crowd", Run: on(chatCrowd),
+		{Name: "crowd", Proof: on(chatCrowd),
 			Promise: "a hundred members who speak in turn hear every word of each other, in one order",
 			Cause:   "a write that fell short loses or repeats something"},
-		{Name: "stops", Run: chatStops,
+		{Name: "stops", Proof: chatStops,
 			Promise: "SIGTERM sends what is queued, and ends with status 0, whatever the members do",
 			Cause:   "the end waits for a member that does not read"},
 	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}, "bad-address", "bad-flag", "help")...),
@@ -55,14 +52,14 @@ var chat = Exercise{
 
 // A member is a client of the chat.
 type member struct {
-	*client
+	*echotest.Conn
 	name string
 }
 
 // joins connects, and joins an empty room or one in which those who are given
 // hear it.
 func (s *server) joins(room, name string, others ...*member) (*member, error) {
-	c, err := s.dial()
+	c, err := s.Connect(0)
 	if err != nil {
 		return nil, err
 	}
@@ -78,14 +75,14 @@ func (m *member) join(room string, others ...*member) error {
 }
 
 // say sends one frame, and hears wants one.
-func (m *member) say(text string) error   { return m.send(frame(text)) }
-func (m *member) hears(text string) error { return m.recv(frame(text)) }
+func (m *member) say(text string) error   { return m.Send(frame(text)) }
+func (m *member) hears(text string) error { return m.Recv(frame(text)) }
 
 // heard wants all of them to hear the text.
 func heard(text string, all ...*member) error {
 	for _, m := range all {
 		if err := m.hears(text); err != nil {
-			return after(err, fmt.Sprintf("%s listens", m.name))
+			return echotest.After(err, fmt.Sprintf("%s listens", m.name))
 		}
 	}
 	return nil
@@ -96,7 +93,7 @@ func (m *member) spoken(text string, all ...*member) error {
 	if err := m.say(text); err != nil {
 		return err
 	}
-	return after(heard(m.name+": "+text, all...), fmt.Sprintf("%s says %q", m.name, text))
+	return echotest.After(heard(m.name+": "+text, all...), fmt.Sprintf("%s says %q", m.name, text))
 }
 
 // trio is a room of three.
@@ -125,7 +122,7 @@ func chatRoom(s *server) error {
 	}
 	bob.Close()
 	if err := heard("* bob left", ann, cy); err != nil {
-		return after(err, "bob closes")
+		return echotest.After(err, "bob closes")
 	}
 	return ann.spoken("who is there?", ann, cy)
 }
@@ -137,13 +134,13 @@ func chatRooms(s *server) error {
 	}
 	coffee, err := s.joins("coffee", "ann")
 	if err != nil {
-		return after(err, "ann is in another room")
+		return echotest.After(err, "ann is in another room")
 	}
 	if err := tea.spoken("milk?", tea); err != nil {
 		return err
 	}
 	// If it had heard of the milk, that would come first.
-	return after(coffee.spoken("black", coffee), `ann says "milk?" in another room`)
+	return echotest.After(coffee.spoken("black", coffee), `ann says "milk?" in another room`)
 }
 
 func chatBadJoins(s *server) error {
@@ -151,7 +148,7 @@ func chatBadJoins(s *server) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.dial()
+	c, err := s.Connect(0)
 	if err != nil {
 		return err
 	}
@@ -164,20 +161,20 @@ func chatBadJoins(s *server) error {
 			return err
 		}
 		if err := bob.hears("! say first: join ROOM NAME"); err != nil {
-			return after(err, fmt.Sprintf("the first message is %q", text))
+			return echotest.After(err, fmt.Sprintf("the first message is %q", text))
 		}
 	}
 	if err := bob.say("join tea ann"); err != nil {
 		return err
 	}
 	if err := bob.hears("! ann is taken"); err != nil {
-		return after(err, "ann is there already")
+		return echotest.After(err, "ann is there already")
 	}
 	if err := ann.spoken("psst", ann); err != nil {
 		return err
 	}
 	if err := bob.join("tea", ann); err != nil {
-		return after(err, "joins that failed")
+		return echotest.After(err, "joins that failed")
 	}
 	return bob.spoken("at last", ann, bob)
 }
@@ -194,22 +191,22 @@ func chatLeaves(s *server) error {
 	}{
 		{"half-closes", func(bob *member) error { return bob.CloseWrite() }},
 		{"closes", func(bob *member) error { return bob.Close() }},
-		{"resets", func(bob *member) error { bob.reset(); return nil }},
-		{"closes inside a header", func(bob *member) error { bob.send("\x00\x00"); return bob.CloseWrite() }},
-		{"closes inside a frame", func(bob *member) error { bob.send("\x00\x00\x00\x05hel"); return bob.CloseWrite() }},
-		{"announces 4 GiB", func(bob *member) error { return bob.send("\xff\xff\xff\xff") }},
+		{"resets", func(bob *member) error { bob.Reset(); return nil }},
+		{"closes inside a header", func(bob *member) error { bob.Send("\x00\x00"); return bob.CloseWrite() }},
+		{"closes inside a frame", func(bob *member) error { bob.Send("\x00\x00\x00\x05hel"); return bob.CloseWrite() }},
+		{"announces 4 GiB", func(bob *member) error { return bob.Send("\xff\xff\xff\xff") }},
 	}
 	for _, w := range ways {
 		bob, err := s.joins("tea", "bob", ann)
 		if err != nil {
-			return after(err, "bob was there before")
+			return echotest.After(err, "bob was there before")
 		}
 		defer bob.Close()
 		if err := w.do(bob); err != nil {
 			return err
 		}
 		if err := ann.hears("* bob left"); err != nil {
-			return after(err, "bob "+w.how)
+			return echotest.After(err, "bob "+w.how)
 		}
 	}
 	return ann.spoken("gone", ann)
@@ -220,20 +217,20 @@ func chatPieces(s *server) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.dial()
+	c, err := s.Connect(0)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	bob := &member{c, "bob"}
 	for _, b := range []byte(frame("join tea bob") + frame("slow")) {
-		if err := bob.send(string([]byte{b})); err != nil {
+		if err := bob.Send(string([]byte{b})); err != nil {
 			return err
 		}
 	}
 	for _, m := range []*member{bob, ann} {
-		if err := m.recv(frame("* bob joined") + frame("bob: slow")); err != nil {
-			return after(err, "byte by byte")
+		if err := m.Recv(frame("* bob joined") + frame("bob: slow")); err != nil {
+			return echotest.After(err, "byte by byte")
 		}
 	}
 	var all, want strings.Builder
@@ -241,12 +238,12 @@ func chatPieces(s *server) error {
 		all.WriteString(frame(fmt.Sprint(i)))
 		want.WriteString(frame(fmt.Sprintf("bob: %d", i)))
 	}
-	if err := bob.send(all.String()); err != nil {
+	if err := bob.Send(all.String()); err != nil {
 		return err
 	}
 	for _, m := range []*member{bob, ann} {
-		if err := m.recv(want.String()); err != nil {
-			return after(err, "1000 frames in one write")
+		if err := m.Recv(want.String()); err != nil {
+			return echotest.After(err, "1000 frames in one write")
 		}
 	}
 	return nil
@@ -255,7 +252,7 @@ func chatPieces(s *server) error {
 // chatOwed has bob say more than there is room for on the way back to him, and
 // half-close before he reads.
 func chatOwed(s *server) error {
-	c, err := s.dialWindow(8 << 10)
+	c, err := s.Connect(8 << 10)
 	if err != nil {
 		return err
 	}
@@ -275,10 +272,10 @@ func chatOwed(s *server) error {
 	if err := bob.CloseWrite(); err != nil {
 		return err
 	}
-	if err := bob.recv(want.String()); err != nil {
-		return after(err, "12 MB of messages, then half-close")
+	if err := bob.Recv(want.String()); err != nil {
+		return echotest.After(err, "12 MB of messages, then half-close")
 	}
-	return bob.recvEOF()
+	return bob.RecvEOF()
 }
 
 func chatTooLong(s *server) error {
@@ -291,21 +288,21 @@ func chatTooLong(s *server) error {
 		return err
 	}
 	if err := bob.spoken(strings.Repeat("x", 100), ann, bob); err != nil {
-		return after(err, "-max-frame 100")
+		return echotest.After(err, "-max-frame 100")
 	}
 	// What comes behind it has to be read, or the close would be a reset.
-	if err := bob.send(frame("last words") + frame(strings.Repeat("x", 1<<20))); err != nil {
+	if err := bob.Send(frame("last words") + frame(strings.Repeat("x", 1<<20))); err != nil {
 		return err
 	}
 	for _, want := range []string{"bob: last words", "* bob left"} {
 		if err := ann.hears(want); err != nil {
-			return after(err, "-max-frame 100, and bob sends a good frame and one of 1 MiB")
+			return echotest.After(err, "-max-frame 100, and bob sends a good frame and one of 1 MiB")
 		}
 	}
 	if err := bob.hears("bob: last words"); err != nil {
 		return err
 	}
-	return after(bob.recvEOF(), "-max-frame 100")
+	return echotest.After(bob.RecvEOF(), "-max-frame 100")
 }
 
 // chatStalled has members who never read, while ann says 16 MiB to bob.
@@ -320,7 +317,7 @@ func chatStalled(s *server) error {
 	}
 	waiting := map[string]bool{}
 	for i := range 20 {
-		c, err := s.dialWindow(8 << 10)
+		c, err := s.Connect(8 << 10)
 		if err != nil {
 			return err
 		}
@@ -334,18 +331,18 @@ func chatStalled(s *server) error {
 		}
 		waiting["* "+sloth.name+" left"] = true
 	}
-	before, _ := s.resident()
+	before, _, _ := s.Memory()
 	text := strings.Repeat("t", 1<<10)
 	for range 512 {
 		if err := chatBatch(ann, bob, text, waiting); err != nil {
-			return after(err, "20 members do not read")
+			return echotest.After(err, "20 members do not read")
 		}
 	}
 	if len(waiting) > 0 {
 		return &echotest.Failure{Sent: "16 MiB said in the room, -write-buffer 65536", Want: "all 20 members who do not read are shown out", Got: fmt.Sprintf("%d are still there", len(waiting))}
 	}
-	now, err := s.resident()
-	if grown := now - before; err == nil && !raceEnabled && grown > 40<<20 {
+	now, _, err := s.Memory()
+	if grown := now - before; err == nil && !proc.RaceEnabled && grown > 40<<20 {
 		return &echotest.Failure{Sent: "16 MiB said in the room, 20 members do not read", Want: "a server that stays as it is", Got: fmt.Sprintf("it has grown by %d MiB", grown>>20)}
 	}
 	return ann.spoken("alone at last", ann, bob)
@@ -355,7 +352,7 @@ func chatStalled(s *server) error {
 // neither falls behind. They also hear who leaves.
 func chatBatch(ann, bob *member, text string, waiting map[string]bool) error {
 	const batch = 32
-	if err := ann.send(strings.Repeat(frame(text), batch)); err != nil {
+	if err := ann.Send(strings.Repeat(frame(text), batch)); err != nil {
 		return err
 	}
 	for _, m := range []*member{ann, bob} {
@@ -366,13 +363,13 @@ func chatBatch(ann, bob *member, text string, waiting map[string]bool) error {
 			got, err := m.next()
 			switch {
 			case err != nil:
-				return after(err, m.name+" listens")
+				return echotest.After(err, m.name+" listens")
 			case got == "ann: "+text:
 				said++
 			case strings.HasPrefix(got, "* sloth") && strings.HasSuffix(got, " left"):
 				delete(waiting, got)
 			default:
-				return &echotest.Failure{Sent: show([]byte(text)), Want: "the same, or who has left", Got: show([]byte(got))}
+				return &echotest.Failure{Sent: echotest.Quote([]byte(text)), Want: "the same, or who has left", Got: echotest.Quote([]byte(got))}
 			}
 		}
 	}
@@ -387,7 +384,7 @@ func (m *member) next() (string, error) {
 	}
 	n := int(header[0])<<24 | int(header[1])<<16 | int(header[2])<<8 | int(header[3])
 	if n > 1<<20 {
-		return "", failf("the header of a frame of %d bytes: % x", n, header)
+		return "", echotest.Failf("the header of a frame of %d bytes: % x", n, header)
 	}
 	return m.take(n)
 }
@@ -395,30 +392,12 @@ func (m *member) next() (string, error) {
 // take reads n bytes.
 func (m *member) take(n int) (string, error) {
 	p := make([]byte, n)
-	m.SetReadDeadline(time.Now().Add(patience))
+	m.SetReadDeadline(time.Now().Add(proc.Patience))
 	got, err := io.ReadFull(m, p)
 	if err != nil {
-		return "", &echotest.Failure{Want: fmt.Sprintf("%d bytes more", n), Got: fmt.Sprintf("%d of them, then %s", got, plain(err))}
+		return "", &echotest.Failure{Want: fmt.Sprintf("%d bytes more", n), Got: fmt.Sprintf("%d of them, then %s", got, echotest.Plain(err))}
 	}
 	return string(p), nil
-}
-
-// resident is the memory that the live process holds, in bytes.
-func (r *process) resident() (n int64, err error) {
-	pid := fmt.Sprint(r.cmd.Process.Pid)
-	if runtime.GOOS == "linux" {
-		var mapped int64
-		statm, err := os.ReadFile("/proc/" + pid + "/statm")
-		if err == nil {
-			_, err = fmt.Sscan(string(statm), &mapped, &n)
-		}
-		return n * int64(os.Getpagesize()), err
-	}
-	out, err := exec.Command("ps", "-p", pid, "-o", "rss=").Output()
-	if err == nil {
-		n, err = strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
-	}
-	return n << 10, err
 }
 
 func chatCrowd(s *server) error {
@@ -446,7 +425,7 @@ func chatCrowd(s *server) error {
 		for range all {
 			text, err := m.next()
 			if err != nil {
-				return after(err, m.name+" listens")
+				return echotest.After(err, m.name+" listens")
 			}
 			order = append(order, text)
 		}
@@ -454,25 +433,25 @@ func chatCrowd(s *server) error {
 			first = order
 		}
 		if strings.Join(order, "\n") != strings.Join(first, "\n") {
-			return failf("%s heard something else, or in another order, than %s", m.name, all[0].name)
+			return echotest.Failf("%s heard something else, or in another order, than %s", m.name, all[0].name)
 		}
 	}
 	return nil
 }
 
 // chatStops stops a server with a member that does not read, and one that does.
-func chatStops(p *Program) error {
-	s, err := p.serve("-write-buffer", "67108864")
+func chatStops(p *echotest.Target) error {
+	s, err := serve(p, "-write-buffer", "67108864")
 	if err != nil {
 		return err
 	}
-	defer s.kill()
+	defer s.Kill()
 	err = func() error {
 		ann, err := s.joins("tea", "ann")
 		if err != nil {
 			return err
 		}
-		c, err := s.dialWindow(8 << 10)
+		c, err := s.Connect(8 << 10)
 		if err != nil {
 			return err
 		}
@@ -489,18 +468,18 @@ func chatStops(p *Program) error {
 				return err
 			}
 		}
-		if err := s.cmd.Process.Signal(unix.SIGTERM); err != nil {
+		if err := s.Signal(unix.SIGTERM); err != nil {
 			return err
 		}
-		if err := ann.recvEOF(); err != nil {
-			return after(err, "SIGTERM")
+		if err := ann.RecvEOF(); err != nil {
+			return echotest.After(err, "SIGTERM")
 		}
 		ann.Close()
-		code, err := s.wait(promptly)
+		code, err := s.Wait(promptly)
 		if err == nil && code != 0 {
-			err = failf("exit status %d", code)
+			err = echotest.Failf("exit status %d", code)
 		}
-		return after(err, "SIGTERM, while one member does not read")
+		return echotest.After(err, "SIGTERM, while one member does not read")
 	}()
-	return s.explain(err)
+	return s.Explain(err)
 }

@@ -12,45 +12,46 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 var handshake = Exercise{
 	Name: "05-handshake",
-	Checks: []Check{
-		{Name: "all-states", Run: handshakeStates,
+	Checks: []echotest.Check{
+		{Name: "all-states", Proof: handshakeStates,
 			Promise: "against a peer that answers, one line for each state, then its messages, then closed and exit status 0",
 			Cause:   "a state is not entered, or not printed"},
-		{Name: "byte-by-byte", Run: handshakeDribble,
+		{Name: "byte-by-byte", Proof: handshakeDribble,
 			Promise: "an acknowledgement that comes byte by byte is one, and a message right behind it is not lost",
 			Cause:   "one read is taken for one frame"},
-		{Name: "connection-refused", Run: handshakeNobody,
+		{Name: "connection-refused", Proof: handshakeNobody,
 			Promise: "a peer that does not listen is reported at once, with the error of connect(2), and exit status 1",
 			Cause:   "writable is taken for connected: SO_ERROR says which it is"},
-		{Name: "refuses", Run: handshakeRefuses,
+		{Name: "refuses", Proof: handshakeRefuses,
 			Promise: "a peer that answers something else than welcome has refused",
 			Cause:   "any frame is taken for the acknowledgement"},
-		{Name: "hangs-up", Run: handshakeHangsUp,
+		{Name: "hangs-up", Proof: handshakeHangsUp,
 			Promise: "a peer that closes before it has answered is a failure, and reported at once",
 			Cause:   "end of file is not looked for in that state, or taken for the end of a talk"},
-		{Name: "never-answers", Run: handshakeSilent,
+		{Name: "never-answers", Proof: handshakeSilent,
 			Promise: "a peer that never answers is given up when its time in that state is over, not earlier and not much later",
 			Cause:   "no timer of the loop is set for the state"},
-		{Name: "never-connects", Run: handshakeFullBacklog,
+		{Name: "never-connects", Proof: handshakeFullBacklog,
 			Promise: "a connect(2) that never ends is given up when its time is over",
 			Cause:   "no timer is set until there is a connection"},
-		{Name: "takes-its-time", Run: handshakeSlowTaker,
+		{Name: "takes-its-time", Proof: handshakeSlowTaker,
 			Promise: "a hello that the kernel does not take at once is sent bit by bit; until its last byte is taken, the state is handshake sent",
 			Cause:   "a write that fell short is taken for a whole one, or tried only once"},
-		{Name: "too-early", Run: handshakeTooEarly,
+		{Name: "too-early", Proof: handshakeTooEarly,
 			Promise: "a welcome before the whole hello was sent is a failure",
 			Cause:   "a welcome is taken for the acknowledgement in any state"},
-		{Name: "stays-connected", Run: handshakeStays,
+		{Name: "stays-connected", Proof: handshakeStays,
 			Promise: "who is connected is not given up, however long it says nothing",
 			Cause:   "the timer of the last state was not stopped"},
-		{Name: "delays-nobody", Run: handshakeTogether,
+		{Name: "delays-nobody", Proof: handshakeTogether,
 			Promise: "several peers are dealt with at once: one that never answers delays nobody",
 			Cause:   "something waits: connect(2) without O_NONBLOCK, or one peer after the other"},
-		{Name: "waits-asleep", Alone: true, Run: handshakeAsleep,
+		{Name: "waits-asleep", Alone: true, Proof: handshakeAsleep,
 			Promise: "waiting costs no CPU",
 			Cause:   "write readiness is wanted while there is nothing to write"},
 	},
@@ -68,13 +69,13 @@ func listenPeer() (peer, error) {
 func (p peer) line(text string) string { return p.Addr().String() + ": " + text }
 
 // accept takes the program's connection.
-func (p peer) accept() (*client, error) {
-	p.SetDeadline(time.Now().Add(patience))
+func (p peer) accept() (*echotest.Conn, error) {
+	p.SetDeadline(time.Now().Add(proc.Patience))
 	c, err := p.AcceptTCP()
 	if err != nil {
-		return nil, failf("no connection came: %v", err)
+		return nil, echotest.Failf("no connection came: %v", err)
 	}
-	return &client{TCPConn: c}, nil
+	return echotest.NewConn(c), nil
 }
 
 // frame is text as it is on the wire.
@@ -84,41 +85,29 @@ func frame(text string) string {
 
 // shaken starts the program, against one peer, and does with both ends what do
 // says.
-func shaken(p *Program, flags []string, do func(*process, peer, *client) error) error {
+func shaken(p *echotest.Target, flags []string, do func(*server, peer, *echotest.Conn) error) error {
 	l, err := listenPeer()
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	r, err := p.spawn(append([]string{"-connect", l.Addr().String()}, flags...)...)
+	r, err := spawn(p, append([]string{"-connect", l.Addr().String()}, flags...)...)
 	if err != nil {
 		return err
 	}
-	defer r.kill()
+	defer r.Kill()
 	c, err := l.accept()
 	if err != nil {
-		return r.explain(err)
+		return r.Explain(err)
 	}
 	defer c.Close()
-	return r.explain(do(r, l, c))
-}
-
-// expectAll wants these lines, in this order, as all that the program prints.
-func (l *lines) expectAll(want ...string) error {
-	if err := l.expect(want[len(want)-1]); err != nil {
-		return err
-	}
-	list, _, _ := l.look()
-	if got := strings.Join(list, "\n"); got != strings.Join(want, "\n") {
-		return &echotest.Failure{Want: strings.Join(want, "\n"), Got: got}
-	}
-	return nil
+	return r.Explain(do(r, l, c))
 }
 
 // ends wants the program to end with this status, and a line on standard error
 // that begins with these words.
-func (r *process) ends(status int, line string) error {
-	got, err := r.wait(patience)
+func (r *server) ends(status int, line string) error {
+	got, err := r.Wait(proc.Patience)
 	if err != nil {
 		return err
 	}
@@ -126,126 +115,126 @@ func (r *process) ends(status int, line string) error {
 		return &echotest.Failure{Want: fmt.Sprintf("exit status %d", status), Got: fmt.Sprintf("exit status %d", got)}
 	}
 	starts := func(l string) bool { return strings.HasPrefix(l, line) }
-	if _, ok := r.stderr.wait(patience, starts); line != "" && !ok {
-		return &echotest.Failure{Want: fmt.Sprintf("on standard error: %s", line), Got: r.stderr.excerpt()}
+	if _, ok := r.Stderr.Wait(proc.Patience, starts); line != "" && !ok {
+		return &echotest.Failure{Want: fmt.Sprintf("on standard error: %s", line), Got: r.Stderr.Excerpt()}
 	}
 	return nil
 }
 
-func handshakeStates(p *Program) error {
-	return shaken(p, nil, func(r *process, l peer, c *client) error {
-		if err := c.recv(frame("hello")); err != nil {
+func handshakeStates(p *echotest.Target) error {
+	return shaken(p, nil, func(r *server, l peer, c *echotest.Conn) error {
+		if err := c.Recv(frame("hello")); err != nil {
 			return err
 		}
 		states := []string{l.line("initiated"), l.line("handshake sent"), l.line("awaiting acknowledgement")}
-		if err := r.stdout.expectAll(states...); err != nil {
-			return after(err, "the peer has the hello, and has not answered")
+		if err := expectAll(r.Stdout, states...); err != nil {
+			return echotest.After(err, "the peer has the hello, and has not answered")
 		}
-		if err := c.send(frame("welcome")); err != nil {
+		if err := c.Send(frame("welcome")); err != nil {
 			return err
 		}
 		states = append(states, l.line("connected"))
-		if err := r.stdout.expectAll(states...); err != nil {
-			return after(err, "the peer says welcome")
+		if err := expectAll(r.Stdout, states...); err != nil {
+			return echotest.After(err, "the peer says welcome")
 		}
-		if err := c.send(frame("good morning") + frame("")); err != nil {
+		if err := c.Send(frame("good morning") + frame("")); err != nil {
 			return err
 		}
 		states = append(states, l.line(`"good morning"`), l.line(`""`))
-		if err := r.stdout.expectAll(states...); err != nil {
-			return after(err, "the peer sends two messages")
+		if err := expectAll(r.Stdout, states...); err != nil {
+			return echotest.After(err, "the peer sends two messages")
 		}
 		c.Close()
-		if err := r.stdout.expectAll(append(states, l.line("closed"))...); err != nil {
-			return after(err, "the peer closes")
+		if err := expectAll(r.Stdout, append(states, l.line("closed"))...); err != nil {
+			return echotest.After(err, "the peer closes")
 		}
-		return after(r.ends(0, ""), "the peer closes")
+		return echotest.After(r.ends(0, ""), "the peer closes")
 	})
 }
 
-func handshakeDribble(p *Program) error {
-	return shaken(p, nil, func(r *process, l peer, c *client) error {
-		if err := c.recv(frame("hello")); err != nil {
+func handshakeDribble(p *echotest.Target) error {
+	return shaken(p, nil, func(r *server, l peer, c *echotest.Conn) error {
+		if err := c.Recv(frame("hello")); err != nil {
 			return err
 		}
 		answer := frame("welcome") + frame("one") + frame("two")
 		pause := time.NewTicker(20 * time.Millisecond) // so that they are read one by one
 		defer pause.Stop()
 		for i := range len(frame("welcome")) - 1 {
-			if err := c.send(answer[i : i+1]); err != nil {
+			if err := c.Send(answer[i : i+1]); err != nil {
 				return err
 			}
 			<-pause.C
 		}
-		if err := c.send(answer[len(frame("welcome"))-1:]); err != nil {
+		if err := c.Send(answer[len(frame("welcome"))-1:]); err != nil {
 			return err
 		}
-		err := r.stdout.expectAll(l.line("initiated"), l.line("handshake sent"), l.line("awaiting acknowledgement"),
+		err := expectAll(r.Stdout, l.line("initiated"), l.line("handshake sent"), l.line("awaiting acknowledgement"),
 			l.line("connected"), l.line(`"one"`), l.line(`"two"`))
-		return after(err, "the peer says welcome byte by byte, and two messages with the last byte")
+		return echotest.After(err, "the peer says welcome byte by byte, and two messages with the last byte")
 	})
 }
 
 // handshakeNobody connects to a port that was free a moment ago.
-func handshakeNobody(p *Program) error {
+func handshakeNobody(p *echotest.Target) error {
 	l, err := listenPeer()
 	if err != nil {
 		return err
 	}
 	l.Close()
-	r, err := p.spawn("-connect", l.Addr().String())
+	r, err := spawn(p, "-connect", l.Addr().String())
 	if err != nil {
 		return err
 	}
-	defer r.kill()
-	return r.explain(after(r.ends(1, l.line("initiated: connect: connection refused")), "nobody listens at "+l.Addr().String()))
+	defer r.Kill()
+	return r.Explain(echotest.After(r.ends(1, l.line("initiated: connect: connection refused")), "nobody listens at "+l.Addr().String()))
 }
 
-func handshakeRefuses(p *Program) error {
-	return shaken(p, nil, func(r *process, l peer, c *client) error {
-		if err := c.exchange(frame("no room"), frame("hello")); err != nil {
+func handshakeRefuses(p *echotest.Target) error {
+	return shaken(p, nil, func(r *server, l peer, c *echotest.Conn) error {
+		if err := c.Exchange(frame("no room"), frame("hello")); err != nil {
 			return err
 		}
 		// It may have been quicker than the end of the hello.
 		if err := r.ends(1, l.Addr().String()+": "); err != nil {
-			return after(err, `the peer answers "no room"`)
+			return echotest.After(err, `the peer answers "no room"`)
 		}
-		if text := r.stderr.excerpt(); !strings.Contains(text, `refused: "no room"`) {
+		if text := r.Stderr.Excerpt(); !strings.Contains(text, `refused: "no room"`) {
 			return &echotest.Failure{Sent: `the peer answers "no room"`, Want: l.line(`awaiting acknowledgement: refused: "no room"`), Got: text}
 		}
 		return nil
 	})
 }
 
-func handshakeHangsUp(p *Program) error {
-	return shaken(p, []string{"-timeout", "1h"}, func(r *process, l peer, c *client) error {
-		if err := c.recv(frame("hello")); err != nil {
+func handshakeHangsUp(p *echotest.Target) error {
+	return shaken(p, []string{"-timeout", "1h"}, func(r *server, l peer, c *echotest.Conn) error {
+		if err := c.Recv(frame("hello")); err != nil {
 			return err
 		}
 		c.Close()
-		return after(r.ends(1, l.line("awaiting acknowledgement: EOF")), "the peer closes without an answer")
+		return echotest.After(r.ends(1, l.line("awaiting acknowledgement: EOF")), "the peer closes without an answer")
 	})
 }
 
-func handshakeSilent(p *Program) error {
+func handshakeSilent(p *echotest.Target) error {
 	start := time.Now()
-	return shaken(p, []string{"-timeout", "300ms"}, func(r *process, l peer, c *client) error {
-		if err := c.recv(frame("hello")); err != nil {
+	return shaken(p, []string{"-timeout", "300ms"}, func(r *server, l peer, c *echotest.Conn) error {
+		if err := c.Recv(frame("hello")); err != nil {
 			return err
 		}
 		err := r.ends(1, l.line("awaiting acknowledgement: timed out after 300ms"))
 		if took := time.Since(start); err == nil && took < 300*time.Millisecond {
-			err = failf("it gave up after %v", took)
+			err = echotest.Failf("it gave up after %v", took)
 		}
-		return after(err, "the peer takes the hello and never answers; -timeout 300ms")
+		return echotest.After(err, "the peer takes the hello and never answers; -timeout 300ms")
 	})
 }
 
 // handshakeFullBacklog connects to a socket whose queue of finished handshakes is
 // full. Linux then leaves a SYN without an answer; others are not as plain.
-func handshakeFullBacklog(p *Program) error {
+func handshakeFullBacklog(p *echotest.Target) error {
 	if runtime.GOOS != "linux" {
-		return skipf("a full backlog leaves a connect without an end on Linux only")
+		return echotest.Skipf("a full backlog leaves a connect without an end on Linux only")
 	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
@@ -270,121 +259,121 @@ func handshakeFullBacklog(p *Program) error {
 			defer c.Close()
 		}
 	}
-	r, err := p.spawn("-connect", addr, "-timeout", "300ms")
+	r, err := spawn(p, "-connect", addr, "-timeout", "300ms")
 	if err != nil {
 		return err
 	}
-	defer r.kill()
-	return r.explain(after(r.ends(1, addr+": initiated: timed out after 300ms"), "no answer to the SYN; -timeout 300ms"))
+	defer r.Kill()
+	return r.Explain(echotest.After(r.ends(1, addr+": initiated: timed out after 300ms"), "no answer to the SYN; -timeout 300ms"))
 }
 
 // handshakeSlowTaker is a peer that does not read a hello which is longer than
 // all buffers on the way, until it has been seen that the program waits.
-func handshakeSlowTaker(p *Program) error {
+func handshakeSlowTaker(p *echotest.Target) error {
 	const size = 32 << 20
-	return shaken(p, []string{"-hello-size", fmt.Sprint(size)}, func(r *process, l peer, c *client) error {
-		if err := r.stdout.expectAll(l.line("initiated"), l.line("handshake sent")); err != nil {
-			return after(err, "-hello-size 33554432, and the peer does not read")
+	return shaken(p, []string{"-hello-size", fmt.Sprint(size)}, func(r *server, l peer, c *echotest.Conn) error {
+		if err := expectAll(r.Stdout, l.line("initiated"), l.line("handshake sent")); err != nil {
+			return echotest.After(err, "-hello-size 33554432, and the peer does not read")
 		}
 		early := func(line string) bool { return line == l.line("awaiting acknowledgement") }
-		if _, ok := r.stdout.wait(300*time.Millisecond, early); ok {
-			return failf("%s, although the peer has not read one byte of a hello of 32 MiB", l.line("awaiting acknowledgement"))
+		if _, ok := r.Stdout.Wait(300*time.Millisecond, early); ok {
+			return echotest.Failf("%s, although the peer has not read one byte of a hello of 32 MiB", l.line("awaiting acknowledgement"))
 		}
-		c.SetReadDeadline(time.Now().Add(patience))
+		c.SetReadDeadline(time.Now().Add(proc.Patience))
 		got := make([]byte, 4+size)
 		if n, err := io.ReadFull(c, got); err != nil {
-			return &echotest.Failure{Want: fmt.Sprintf("a frame of %d bytes", size), Got: fmt.Sprintf("%d bytes of it, then %s", n, plain(err))}
+			return &echotest.Failure{Want: fmt.Sprintf("a frame of %d bytes", size), Got: fmt.Sprintf("%d bytes of it, then %s", n, echotest.Plain(err))}
 		}
 		if string(got) != frame("hello"+strings.Repeat(" ", size-5)) {
-			return failf("another hello than was announced, beginning with %s", show(got))
+			return echotest.Failf("another hello than was announced, beginning with %s", echotest.Quote(got))
 		}
-		if err := c.send(frame("welcome")); err != nil {
+		if err := c.Send(frame("welcome")); err != nil {
 			return err
 		}
-		return after(r.stdout.expect(l.line("connected")), "the peer reads the hello, and answers")
+		return echotest.After(expect(r.Stdout, l.line("connected")), "the peer reads the hello, and answers")
 	})
 }
 
 // handshakeTooEarly is a peer that says welcome and has not heard the hello.
-func handshakeTooEarly(p *Program) error {
-	return shaken(p, []string{"-hello-size", fmt.Sprint(32 << 20)}, func(r *process, l peer, c *client) error {
-		if err := r.stdout.expectAll(l.line("initiated"), l.line("handshake sent")); err != nil {
-			return after(err, "-hello-size 33554432, and the peer does not read")
+func handshakeTooEarly(p *echotest.Target) error {
+	return shaken(p, []string{"-hello-size", fmt.Sprint(32 << 20)}, func(r *server, l peer, c *echotest.Conn) error {
+		if err := expectAll(r.Stdout, l.line("initiated"), l.line("handshake sent")); err != nil {
+			return echotest.After(err, "-hello-size 33554432, and the peer does not read")
 		}
-		if err := c.send(frame("welcome")); err != nil {
+		if err := c.Send(frame("welcome")); err != nil {
 			return err
 		}
-		return after(r.ends(1, l.line("handshake sent: ")), "the peer says welcome, and has not read the hello")
+		return echotest.After(r.ends(1, l.line("handshake sent: ")), "the peer says welcome, and has not read the hello")
 	})
 }
 
-func handshakeStays(p *Program) error {
-	return shaken(p, []string{"-timeout", "150ms"}, func(r *process, l peer, c *client) error {
-		if err := c.exchange("", frame("hello")); err != nil {
+func handshakeStays(p *echotest.Target) error {
+	return shaken(p, []string{"-timeout", "150ms"}, func(r *server, l peer, c *echotest.Conn) error {
+		if err := c.Exchange("", frame("hello")); err != nil {
 			return err
 		}
-		if err := c.send(frame("welcome")); err != nil {
+		if err := c.Send(frame("welcome")); err != nil {
 			return err
 		}
-		if _, err := r.wait(500 * time.Millisecond); err == nil {
-			return failf("the program ended while the peer was silent")
+		if _, err := r.Wait(500 * time.Millisecond); err == nil {
+			return echotest.Failf("the program ended while the peer was silent")
 		}
-		if err := c.send(frame("still here")); err != nil {
+		if err := c.Send(frame("still here")); err != nil {
 			return err
 		}
-		if err := r.stdout.expect(l.line(`"still here"`)); err != nil {
-			return after(err, "-timeout 150ms, and the peer says nothing for 500ms after its welcome")
+		if err := expect(r.Stdout, l.line(`"still here"`)); err != nil {
+			return echotest.After(err, "-timeout 150ms, and the peer says nothing for 500ms after its welcome")
 		}
-		return r.stopBy(unix.SIGTERM)
+		return r.StopBy(unix.SIGTERM, promptly)
 	})
 }
 
-func handshakeTogether(p *Program) error {
+func handshakeTogether(p *echotest.Target) error {
 	silent, err := listenPeer()
 	if err != nil {
 		return err
 	}
 	defer silent.Close()
-	return shaken(p, []string{"-timeout", "1h", "-connect", silent.Addr().String()}, func(r *process, l peer, c *client) error {
+	return shaken(p, []string{"-timeout", "1h", "-connect", silent.Addr().String()}, func(r *server, l peer, c *echotest.Conn) error {
 		other, err := silent.accept()
 		if err != nil {
 			return err
 		}
 		defer other.Close()
-		for _, c := range []*client{c, other} {
-			if err := c.recv(frame("hello")); err != nil {
+		for _, c := range []*echotest.Conn{c, other} {
+			if err := c.Recv(frame("hello")); err != nil {
 				return err
 			}
 		}
 		// The one named last is first.
-		if err := other.send(frame("welcome")); err != nil {
+		if err := other.Send(frame("welcome")); err != nil {
 			return err
 		}
-		if err := r.stdout.expect(silent.line("connected")); err != nil {
-			return after(err, "two peers; the second answers, the first does not")
+		if err := expect(r.Stdout, silent.line("connected")); err != nil {
+			return echotest.After(err, "two peers; the second answers, the first does not")
 		}
-		return r.stopBy(unix.SIGINT)
+		return r.StopBy(unix.SIGINT, promptly)
 	})
 }
 
-func handshakeAsleep(p *Program) error {
-	if raceEnabled {
-		return skipf("CPU is not judged with the race detector")
+func handshakeAsleep(p *echotest.Target) error {
+	if proc.RaceEnabled {
+		return echotest.Skipf("CPU is not judged with the race detector")
 	}
 	start := time.Now()
-	return shaken(p, []string{"-timeout", "1h"}, func(r *process, l peer, c *client) error {
-		if err := c.recv(frame("hello")); err != nil {
+	return shaken(p, []string{"-timeout", "1h"}, func(r *server, l peer, c *echotest.Conn) error {
+		if err := c.Recv(frame("hello")); err != nil {
 			return err
 		}
-		if _, err := r.wait(time.Second); err == nil {
-			return failf("the program ended")
+		if _, err := r.Wait(time.Second); err == nil {
+			return echotest.Failf("the program ended")
 		}
 		took := time.Since(start)
-		if err := r.stopBy(unix.SIGTERM); err != nil {
+		if err := r.StopBy(unix.SIGTERM, promptly); err != nil {
 			return err
 		}
-		if share := float64(r.cpu()) / float64(took); share > 0.25 {
-			return failf("%.0f %% of a CPU, while nothing is to be done but to wait for the acknowledgement", share*100)
+		if share := r.shareOf(took); share > 0.25 {
+			return echotest.Failf("%.0f %% of a CPU, while nothing is to be done but to wait for the acknowledgement", share*100)
 		}
 		return nil
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -141,22 +140,6 @@ func shell(root, command, port string) (string, error) {
 		said = append(said, '\n')
 	}
 	return strings.ReplaceAll(string(said), ":"+port, ":9999"), nil
-}
-
-// build compiles a rung into a folder of its own.
-func build(root, rung string) (program string, err error) {
-	dir, err := os.MkdirTemp("", "weave")
-	if err != nil {
-		return "", err
-	}
-	program = filepath.Join(dir, rung)
-	cmd := exec.Command("go", "build", "-o", program, ".")
-	cmd.Dir = filepath.Join(root, rung)
-	if said, err := cmd.CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
-		return "", fmt.Errorf("go build %s: %v\n%s", rung, err, said)
-	}
-	return program, nil
 }
 
 // Narrates reports whether the block shows system calls by name.

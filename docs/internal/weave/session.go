@@ -1,100 +1,61 @@
 package weave
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
+
+	"example/tcpladder/shared/proc"
 )
 
 // A server is a rung that is running, with -v.
 type server struct {
-	cmd   *exec.Cmd
-	addr  string
-	ended int // clients
-
-	mu   sync.Mutex
-	said strings.Builder
-	more chan struct{} // that it has said something; closed at its end
+	*proc.Process
+	addr   string
+	remove func() // the program
+	ended  int    // clients
 }
 
-var ready = regexp.MustCompile(`(?m)^listening on (\S+) \(pid \d+\)$`)
-
-// start builds a rung and waits until it listens on a free port.
+// start builds a rung and waits until it listens on a free port. Both of its
+// outputs are one, in the order in which they are written.
 func start(root, rung string) (*server, error) {
-	program, err := build(root, rung)
+	program, remove, err := proc.Build(filepath.Join(root, rung), ".")
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cmd: exec.Command(program, "-v", "-addr", "127.0.0.1:0"), more: make(chan struct{}, 1)}
-	r, w, err := os.Pipe() // both streams in one, in the order in which they are written
+	p, err := proc.Command{Args: []string{program, "-v", "-addr", "127.0.0.1:0"}, Together: true}.Start()
 	if err != nil {
+		remove()
 		return nil, err
 	}
-	s.cmd.Stdout, s.cmd.Stderr = w, w
-	err = s.cmd.Start()
-	w.Close()
-	if err != nil {
-		return nil, err
-	}
-	go s.listen(r)
-	line, err := s.wait(ready, 1)
-	if err != nil {
+	s := &server{Process: p, remove: remove}
+	if s.addr, err = p.Ready(context.Background()); err != nil {
 		s.stop()
 		return nil, err
 	}
-	s.addr = ready.FindStringSubmatch(line)[1]
 	return s, nil
 }
 
-// listen collects what the server says.
-func (s *server) listen(r io.ReadCloser) {
-	defer r.Close()
-	for buf := make([]byte, 4096); ; {
-		n, err := r.Read(buf)
-		s.mu.Lock()
-		s.said.Write(buf[:n])
-		s.mu.Unlock()
-		if err != nil {
-			close(s.more)
-			return
-		}
-		select {
-		case s.more <- struct{}{}:
-		default:
-		}
-	}
-}
-
 // until waits until enough has been said, and returns the part that counts.
-func (s *server) until(enough func(said string) (part string, ok bool)) (string, error) {
-	late := time.After(timeout)
-	for running := true; ; {
-		s.mu.Lock()
-		said := s.said.String()
-		s.mu.Unlock()
-		if part, ok := enough(said); ok {
-			return part, nil
-		}
-		if !running {
-			return "", fmt.Errorf("the server ended, it said:\n%s", said)
-		}
-		select {
-		case _, running = <-s.more:
-		case <-late:
-			return "", fmt.Errorf("not what was waited for: the server said:\n%s", said)
-		}
+func (s *server) until(enough func(said string) (part string, ok bool)) (part string, err error) {
+	ok := s.Stdout.WaitAll(timeout, func([]string) (ok bool) {
+		part, ok = enough(s.Stdout.Text())
+		return ok
+	})
+	if !ok {
+		return "", fmt.Errorf("not what was waited for: the server said:\n%s", s.Stdout.Text())
 	}
+	return part, nil
 }
 
 // wait waits until the server has said n lines of a kind, and returns all that
@@ -132,9 +93,8 @@ func (s *server) rest() (string, error) {
 
 // stop ends the server.
 func (s *server) stop() {
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	s.cmd.Wait()
-	os.RemoveAll(filepath.Dir(s.cmd.Path))
+	s.Stop(proc.Patience)
+	s.remove()
 }
 
 var (
@@ -187,13 +147,9 @@ func (s *server) step(step string, framed bool, clients map[byte]*client) error 
 		time.Sleep(pause)
 		return nil
 	case step == "stop":
-		if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-			return err
-		}
-		_, err := syscall.Wait4(s.cmd.Process.Pid, nil, syscall.WUNTRACED, nil) // until it stands still
-		return err
+		return s.Suspend()
 	case step == "cont":
-		return s.cmd.Process.Signal(syscall.SIGCONT)
+		return s.Signal(syscall.SIGCONT)
 	case strings.HasSuffix(step, "+"):
 		conn, err := net.Dial("tcp", s.addr)
 		if err != nil {

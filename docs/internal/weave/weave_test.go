@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"example/tcpladder/shared/echotest"
 )
 
 func root(t *testing.T) string {
@@ -18,9 +20,13 @@ func root(t *testing.T) string {
 	return dir
 }
 
-var steps = [][2]string{
-	{"01-blocking", "02-nonblocking"}, {"02-nonblocking", "03-select"}, {"03-select", "04-kqueue"}, {"04-kqueue", "05-framing"},
-}
+var steps = func() (all [][2]string) {
+	folders := echotest.Folders()
+	for i, to := range folders[1:] {
+		all = append(all, [2]string{folders[i], to})
+	}
+	return all
+}()
 
 func needDiff(t *testing.T) {
 	t.Helper()

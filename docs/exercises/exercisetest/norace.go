@@ -1,5 +1,0 @@
-//go:build !race
-
-package exercisetest
-
-const raceEnabled = false

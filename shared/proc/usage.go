@@ -1,0 +1,67 @@
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// CPU is the CPU time that the process has used, in user mode and in the kernel;
+// after its end too. While it runs, Linux counts in nanoseconds, and ps(1) in
+// hundredths of a second or, on some systems, in seconds.
+func (p *Process) CPU() (time.Duration, error) {
+	if !p.Exited() {
+		if cpu, err := cpuOf(p.Pid); err == nil || !p.Exited() {
+			return cpu, err
+		}
+	}
+	state := p.cmd.ProcessState
+	return state.UserTime() + state.SystemTime(), nil
+}
+
+// Share is the part of one CPU that the process uses over a window of d.
+func (p *Process) Share(d time.Duration) (float64, error) {
+	before, err := p.CPU()
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	if _, err := p.Wait(d); err == nil { // a measurement takes its time: nothing is waited for
+		return 0, fmt.Errorf("the server ended: %s", p.State())
+	}
+	after, err := p.CPU()
+	return float64(after-before) / float64(time.Since(start)), err
+}
+
+// Memory is what the live process holds, in bytes: resident, and mapped.
+func (p *Process) Memory() (resident, mapped int64, err error) { return memoryOf(p.Pid) }
+
+// Descriptors is how many descriptors the live process has open.
+func (p *Process) Descriptors() (int, error) { return descriptorsOf(p.Pid) }
+
+// RunState is the state of the live process in the letters of ps(1): T for one
+// that was stopped.
+func (p *Process) RunState() (string, error) { return runStateOf(p.Pid) }
+
+// Suspend stops the process (SIGSTOP) and waits until it has stopped, for which
+// there is no event that os/exec would not take.
+func (p *Process) Suspend() error {
+	if err := p.Signal(unix.SIGSTOP); err != nil {
+		return err
+	}
+	beat := time.NewTicker(time.Millisecond)
+	defer beat.Stop()
+	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); <-beat.C {
+		state, err := runStateOf(p.cmd.Process.Pid)
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(state, "T") {
+			return nil
+		}
+	}
+	return errors.New("the server does not stop at SIGSTOP")
+}
