@@ -24,8 +24,12 @@ var errEnded = errors.New("everything was ended")
 // program that is about to exit in the middle of something.
 func CleanUp() {
 	owned.mu.Lock()
+	defer owned.mu.Unlock()
+	cleanUp()
+}
+
+func cleanUp() {
 	owned.ended = true
-	owned.mu.Unlock()
 	KillAll()
 	owned.folders.Range(func(dir, _ any) bool {
 		os.RemoveAll(dir.(string))
@@ -52,7 +56,10 @@ func ExitOnSignal() {
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
 	go func() {
 		s := <-signals
-		CleanUp()
+		// Whoever starts or kills a process from now on waits for the exit: a
+		// check that fails because its server was killed here tells nobody.
+		owned.mu.Lock()
+		cleanUp()
 		os.Exit(128 + int(s.(unix.Signal)))
 	}()
 }

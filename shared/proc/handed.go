@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,6 +42,16 @@ func hand(cmd *exec.Cmd, files map[string]*os.File) error {
 	}
 	return nil
 }
+
+// keepInherited keeps to this process what it has inherited: a process that it
+// starts gets the descriptors that its Command names, and no others. (What Go
+// opens is close-on-exec anyway.)
+var keepInherited = sync.OnceFunc(func() {
+	const highest = 4096 // that anybody has handed down
+	for fd := 3; fd < highest; fd++ {
+		unix.CloseOnExec(fd) // it does not matter that most are not open
+	}
+})
 
 // identity tells a file from others. (OpenBSD and NetBSD number no pipes, see
 // pipe_stat in their sys_pipe.c: there any pipe is like any other.)

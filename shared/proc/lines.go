@@ -53,8 +53,9 @@ func (l *Lines) add(p []byte) (fresh []string) {
 		}
 		l.last = string(l.part)
 		fresh = append(fresh, l.last)
-		if l.size += len(l.part) + 1; l.size <= most {
-			l.whole = append(l.whole, l.last)
+		if room := most - l.size; room > 0 {
+			l.whole = append(l.whole, l.last[:min(len(l.last), room)])
+			l.size += len(l.last) + 1
 		}
 		p, l.part = rest, l.part[:0]
 	}

@@ -62,6 +62,8 @@ type Process struct {
 
 // Start starts the program.
 func (c Command) Start() (*Process, error) {
+	keepInherited()
+
 	p := &Process{Stdout: newLines(nil), group: c.Group, done: make(chan struct{})}
 	args, err := p.fillAddr(c.limited())
 	if err != nil {
@@ -241,7 +243,9 @@ func (p *Process) Kill() {
 	if p == nil {
 		return
 	}
+	owned.mu.RLock() // see ExitOnSignal
 	p.killed.Do(p.kill)
+	owned.mu.RUnlock()
 	<-p.done
 	owned.processes.Delete(p)
 	p.closeEnds()
