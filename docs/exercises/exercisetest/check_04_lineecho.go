@@ -326,7 +326,10 @@ func gone(c *echotest.Conn) error {
 	return echotest.Failf("a client that says nothing is still there after %v", proc.Patience)
 }
 
+// lineReset has clients reset in the middle of a line, and others with echoes on
+// their way: the first has come, and they have sent all that was taken.
 func lineReset(s *server) error {
+	lines := []byte(strings.Repeat("unread\n", 50_000))
 	for range 10 {
 		c, err := s.Connect(0)
 		if err != nil {
@@ -339,10 +342,19 @@ func lineReset(s *server) error {
 		if c, err = s.Connect(0); err != nil {
 			return err
 		}
-		if err := c.Send(strings.Repeat("unread\n", 50_000) + "\n"); err != nil {
-			return err
-		}
+		reset := make(chan struct{})
+		go func() {
+			defer close(reset)
+			for err := error(nil); err == nil; {
+				_, err = c.Write(lines)
+			}
+		}()
+		err = c.Recv("unread\n")
 		c.Reset()
+		<-reset
+		if err != nil {
+			return echotest.After(err, "lines, of which the client reads one")
+		}
 	}
 	return echotest.After(echoesLines(s), "20 clients that reset")
 }

@@ -82,15 +82,15 @@ func spinNot(p *echotest.Target) error {
 }
 
 func spinIdle(p *echotest.Target) error {
-	share, err := spinShare(p, "1ms", 3, 400*time.Millisecond)
+	share, err := spinShare(p, "1ms", 3, 200*time.Millisecond)
 	if err == nil && share > 0.25 {
-		err = &echotest.Failure{Sent: "-spin 1ms, a round trip each 400 ms", Want: "less than 25 % of a CPU", Got: fmt.Sprintf("%.0f %%", share*100)}
+		err = &echotest.Failure{Sent: "-spin 1ms, a round trip each 200 ms", Want: "less than 25 % of a CPU", Got: fmt.Sprintf("%.0f %%", share*100)}
 	}
 	return err
 }
 
 // idleShare gives the share of a CPU that a server needs for three clients who
-// have said something once, during a second.
+// have said something once, and now say nothing.
 func idleShare(p *echotest.Target, flags ...string) (share float64, err error) {
 	if proc.RaceEnabled {
 		return 0, echotest.Skipf("CPU is not judged with the race detector")
@@ -111,7 +111,7 @@ func idleShare(p *echotest.Target, flags ...string) (share float64, err error) {
 			return 0, s.Explain(err)
 		}
 	}
-	<-time.After(time.Second) // nothing is waited for: this is what is measured
+	<-time.After(400 * time.Millisecond) // nothing is waited for: this is what is measured
 	took := time.Since(start)
 	if err := s.StopBy(unix.SIGTERM, promptly); err != nil {
 		return 0, s.Explain(err)
