@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"log"
 	"net/netip"
@@ -20,8 +19,6 @@ import (
 // most as many unsent bytes.
 const maxLine = 16 << 10
 
-var errTooLong = fmt.Errorf("a line of more than %d bytes", maxLine)
-
 // A conn is one client, in the shapes that package io and its relatives know.
 type conn struct {
 	loop      *eventloop.Loop
@@ -33,11 +30,6 @@ type conn struct {
 	lingering bool             // and sent: what comes is ignored
 	timer     *eventloop.Timer // ends that
 }
-
-var _ interface {
-	io.ReadWriteCloser
-	fmt.Stringer
-} = (*conn)(nil)
 
 func newConn(loop *eventloop.Loop, fd int, peer netip.AddrPort) *conn {
 	c := &conn{loop: loop, fd: fd, peer: peer}
@@ -125,7 +117,7 @@ func (c *conn) echo(out *bufio.Writer) error {
 		}
 	}
 	if c.in.Buffered() == maxLine {
-		log.Printf("client %v: %v", c, errTooLong)
+		log.Printf("client %v: a line of more than %d bytes", c, maxLine)
 		c.ended = true
 	}
 	return out.Flush()
