@@ -2,6 +2,8 @@ module example/tcpladder/docs
 
 go 1.26.0
 
+ignore ./exercises/solutions // parts of programs: see exercises/README.md
+
 require (
 	example/tcpladder/04-kqueue v0.0.0
 	example/tcpladder/05-framing v0.0.0

@@ -1,22 +1,39 @@
 // Package exercises_test proves of every exercise that its start fails where the
-// learner's part is missing, and that it is what the text says. That the solution
-// passes is proven by the test in its own folder.
+// learner's part is missing, that its solution passes, and that it is what the text
+// says.
 package exercises_test
 
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"example/tcpladder/docs/exercises/exercisetest"
 	"example/tcpladder/shared/echotest"
 	"example/tcpladder/shared/proc"
 )
+
+// root is the top of the project, seen from where the tests run; exercises is this
+// folder, seen from there.
+const root, exercises = "../..", "docs/exercises"
+
+// overlay shows the go command the solutions in the place of the starts, see go
+// help build. Its paths are relative to the root, so it is of use only there.
+const overlay = exercises + "/solutions/overlay.json"
+
+// TestMain lets more checks run at once than there are CPUs: mostly they wait.
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", fmt.Sprint(2*runtime.GOMAXPROCS(0)))
+	os.Exit(m.Run())
+}
 
 // needSources skips a test where only the compiled tests are.
 func needSources(t *testing.T) {
@@ -26,20 +43,49 @@ func needSources(t *testing.T) {
 	}
 }
 
-func TestStartFails(t *testing.T) {
+// build compiles all exercises, or skips the test where that cannot be done.
+func build(t *testing.T, flags ...string) map[string]string {
+	t.Helper()
 	needSources(t)
+	if proc.RaceEnabled {
+		flags = append(flags, "-race")
+	}
+	programs := map[string]string{}
+	var failed error
+	var mu sync.Mutex // guards both
+	var builds sync.WaitGroup
+	turns := make(chan bool, runtime.GOMAXPROCS(0))
+	for _, e := range exercisetest.Exercises() {
+		builds.Go(func() {
+			turns <- true
+			program, remove, err := proc.Build(root, "./"+exercises+"/"+e.Name, flags...)
+			<-turns
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = err
+				return
+			}
+			programs[e.Name] = program
+			t.Cleanup(remove)
+		})
+	}
+	builds.Wait()
+	if errors.Is(failed, proc.ErrCannotBuild) {
+		t.Skip(failed)
+	}
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	return programs
+}
+
+func TestStartFails(t *testing.T) {
+	programs := build(t)
 	for _, e := range exercisetest.Exercises() {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			program, remove, err := proc.Build(".", "./"+e.Name)
-			if errors.Is(err, proc.ErrCannotBuild) {
-				t.Skip(err)
-			}
-			if err != nil {
-				t.Fatalf("the start does not build: %v", err)
-			}
-			defer remove()
-			name, err := firstResult(e, program)
+			name, err := firstResult(e, programs[e.Name])
 			if err == nil {
 				t.Fatalf("the start passes %s", name)
 			}
@@ -61,33 +107,22 @@ func firstResult(e exercisetest.Exercise, program string) (name string, err erro
 	return "nothing: all checks are skipped", nil
 }
 
-// solutionTest is the whole test of a solution, see exercisetest.
-const solutionTest = `package main
-
-import (
-	"testing"
-
-	"example/tcpladder/docs/exercises/exercisetest"
-)
-
-func TestMain(m *testing.M) { exercisetest.Main(m, main) }
-
-func TestExercise(t *testing.T) {
-	exercisetest.Run(t, %q)
+func TestSolutions(t *testing.T) {
+	programs := build(t, "-overlay", overlay)
+	for _, e := range exercisetest.Exercises() {
+		t.Run(e.Name, func(t *testing.T) {
+			exercisetest.Test(t, e, echotest.Program(programs[e.Name], echotest.Promises{}))
+		})
+	}
 }
-`
 
-func TestSolutionIsTested(t *testing.T) {
+// TestFolders wants each exercise to have a start and a solution, and no other
+// folder to be there.
+func TestFolders(t *testing.T) {
 	needSources(t)
 	var names []string
 	for _, e := range exercisetest.Exercises() {
 		names = append(names, e.Name)
-		got, err := os.ReadFile(filepath.Join("solutions", e.Name, "exercise_test.go"))
-		if err != nil {
-			t.Error(err)
-		} else if want := fmt.Sprintf(solutionTest, e.Name); string(got) != want {
-			t.Errorf("solutions/%s/exercise_test.go is\n%s\nnot\n%s", e.Name, got, want)
-		}
 	}
 	slices.Sort(names)
 	if found := folders(t, "solutions"); !slices.Equal(found, names) {
@@ -111,51 +146,6 @@ func folders(t *testing.T, dir string) (names []string) {
 		}
 	}
 	return names
-}
-
-// TestCopies compares what a start and a solution have in common with their rung.
-func TestCopies(t *testing.T) {
-	needSources(t)
-	for _, e := range exercisetest.Exercises() {
-		if e.Rung == "" {
-			continue
-		}
-		for _, dir := range []string{e.Name, filepath.Join("solutions", e.Name)} {
-			for _, file := range goFiles(t, dir) {
-				rungs, err := os.ReadFile(filepath.Join("../..", e.Rung, file))
-				if err != nil {
-					continue // a file that the rung has not
-				}
-				ours, err := os.ReadFile(filepath.Join(dir, file))
-				if err != nil {
-					t.Fatal(err)
-				}
-				same, changed := bytes.Equal(ours, rungs), slices.Contains(e.Changed, file)
-				if !same && !changed {
-					t.Errorf("%s/%s is not what it is in the rung: cp %s/%s docs/exercises/%s/", dir, file, e.Rung, file, dir)
-				}
-				if same && changed {
-					t.Errorf("%s/%s is said to be changed, but is that of %s", dir, file, e.Rung)
-				}
-			}
-		}
-	}
-}
-
-// goFiles lists the Go files below dir, relative to it.
-func goFiles(t *testing.T, dir string) (files []string) {
-	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".go") {
-			file, _ := filepath.Rel(dir, path) // path is below dir
-			files = append(files, file)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
 }
 
 // TestTexts wants every exercise to have the parts of a text, and its line in the

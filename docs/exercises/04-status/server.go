@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"log"
 	"net/netip"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"example/tcpladder/04-kqueue/eventloop"
-	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/socket"
 )
 
@@ -26,24 +21,6 @@ const bufferSize = 64 << 10
 // acceptPause is how long to wait before calling accept again after an error that
 // would come straight back.
 const acceptPause = 100 * time.Millisecond
-
-// farewell is how long a client that is turned away has to take the reason.
-const farewell = time.Second
-
-var (
-	status = cli.Duration("status", 5*time.Second,
-		"send every client the number of clients whenever this `duration` has passed; 0s: never")
-	maxClients = 1000
-)
-
-func init() {
-	flag.Func("max-clients", "turn away who comes when this `number` of clients are served (default 1000)", func(v string) (err error) {
-		if maxClients, err = strconv.Atoi(v); err != nil || maxClients < 1 {
-			return errors.New("not a number from 1")
-		}
-		return nil
-	})
-}
 
 type server struct {
 	loop         *eventloop.Loop
@@ -72,18 +49,9 @@ func serve(ctx context.Context, listener int) error {
 	if err := loop.Add(listener, s.accept); err != nil {
 		return err
 	}
-	if *status > 0 {
-		// Your part: this is once, and too early.
-		s.broadcast()
-	}
+	s.keepBeat()
 	context.AfterFunc(ctx, loop.Stop) // what is unsent is lost
 	return loop.Run()
-}
-
-// broadcast sends every client the number of clients.
-func (s *server) broadcast() {
-	// Your part. And what of a client that does not read?
-	cli.Fatal(errors.New("not implemented yet"))
 }
 
 // visit does for c what can be done without waiting, and tells the loop what c
@@ -165,35 +133,6 @@ func (s *server) welcome(fd int, peer netip.AddrPort) {
 	if err != nil {
 		s.drop(c, err)
 	}
-}
-
-// turnAway sends a connection the reason why it cannot stay, and closes it when
-// the client has left or its time is over. Closed at once, with input unread or still
-// to come, it would be reset, and the reason could be lost on the way.
-func (s *server) turnAway(fd int, peer netip.AddrPort) {
-	if !s.crowded {
-		log.Printf("client %v: turned away: %d clients are served", peer, len(s.clients))
-	}
-	s.crowded = true
-	socket.SetNonblock(fd)
-	socket.TryWrite(fd, fmt.Appendf(nil, "Server full: %d active connections\n", len(s.clients)))
-	socket.ShutdownWrite(fd)
-	var timer *eventloop.Timer
-	leave := func() {
-		timer.Stop()
-		s.loop.Remove(fd)
-	}
-	ignore := func() error {
-		if n, err := socket.TryRead(fd, s.buf); n == 0 && err != unix.EAGAIN {
-			leave()
-		}
-		return nil
-	}
-	if err := s.loop.Add(fd, ignore); err != nil {
-		s.loop.Remove(fd)
-		return
-	}
-	timer = s.loop.After(farewell, leave)
 }
 
 // drop disconnects a client. Every way out leads through here.

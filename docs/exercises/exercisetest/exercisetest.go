@@ -1,14 +1,14 @@
 // Package exercisetest holds the checks of the exercises.
 //
 // A check examines a program from outside: it starts it on a free port, talks to
-// it over real sockets, and ends it. There are two front doors to the one list:
-// [Run] makes a subtest of each check and is what a solution's test calls, and
-// [Exercise.Checks] is for other callers, who have built a program themselves.
+// it over real sockets, and ends it. There are three front doors to the one list:
+// [Run] is for the test of a solution, [Test] for a test that has built programs,
+// and [Exercise.Checks] for other callers.
 //
-// The whole test of a solution is:
+// The whole test of a solution, see docs/exercises/solutions, is:
 //
 //	func TestMain(m *testing.M) { exercisetest.Main(m, main) }
-//	func TestExercise(t *testing.T) { exercisetest.Run(t, "01-threads") }
+//	func TestExercise(t *testing.T) { exercisetest.Run(t) }
 //
 // The test binary starts itself again as the program, so neither the go command
 // nor the sources are needed where it runs.
@@ -16,6 +16,9 @@ package exercisetest
 
 import (
 	"fmt"
+	"os"
+	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -29,10 +32,9 @@ const NotImplemented = "not implemented yet"
 
 // An Exercise is one folder of docs/exercises.
 type Exercise struct {
-	Name    string           // the folder
-	Rung    string           // the folder of the rung that it is built on
-	Changed []string         // the files of the rung that the solution has, but not as they were
-	Checks  []echotest.Check // in the order in which they are best failed
+	Name   string           // the folder
+	Rung   string           // the folder of the rung that it is built on
+	Checks []echotest.Check // in the order in which they are best failed
 }
 
 // Exercises lists all exercises, in the order in which they are meant to be done.
@@ -57,13 +59,16 @@ func Find(name string) (Exercise, error) {
 	return Exercise{}, fmt.Errorf("no exercise %q: there are %s", name, strings.Join(names, ", "))
 }
 
+// text is what the checks send to that are not the rung's.
+func (e Exercise) text() string { return "docs/exercises/" + e.Name + "/README.md" }
+
 // complete returns the checks of e. Those of its own send to its text. A program
 // that says that it is not done has no other fault.
 func complete(e Exercise) []echotest.Check {
 	var list []echotest.Check
 	for _, c := range e.Checks {
 		if c.Chapter == "" {
-			c.Chapter = "docs/exercises/" + e.Name + "/README.md"
+			c.Chapter = e.text()
 		}
 		proof := c.Proof
 		c.Proof = func(p *echotest.Target) error {
@@ -78,19 +83,47 @@ func complete(e Exercise) []echotest.Check {
 	return list
 }
 
-// Run makes a subtest of every check of the exercise called name. The program is
-// the test binary itself, started again; the package's TestMain must call [Main].
-func Run(t *testing.T, name string) {
+// Run tests the solution of the exercise whose folder the test binary was compiled
+// in. The program is the test binary itself, started again; the package's TestMain
+// must call [Main].
+func Run(t *testing.T) {
+	info, _ := debug.ReadBuildInfo() // a test has one
+	e, err := Find(path.Base(info.Path))
+	if err != nil {
+		t.Fatal(err)
+	}
 	self, err := echotest.Self(echotest.Promises{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Find(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	echotest.RunChecks(t, self, e.Checks)
+	Test(t, e, self)
 }
+
+// Test makes a subtest of every check of the solution of e. It calls t.Parallel
+// behind those that want no other check beside them.
+func Test(t *testing.T, e Exercise, solution *echotest.Target) {
+	var alone, others []echotest.Check
+	for _, c := range e.Checks {
+		if c.Chapter != e.text() && !slices.Contains(quick, c.Name) && os.Getenv("TCPLADDER_LONG") != "1" {
+			c.Proof = func(*echotest.Target) error { return echotest.Skipf("the rung's: set TCPLADDER_LONG=1") }
+		}
+		if c.Alone {
+			alone = append(alone, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	echotest.RunChecks(t, solution, alone)
+	t.Parallel()
+	echotest.RunChecks(t, solution, others)
+}
+
+// quick are the checks of the rungs that a solution has to pass in every run, if
+// they are its own too: what an exercise changes can break these. The others take
+// most of the time. They have been passed by the rung, and are left to a long run.
+var quick = []string{"echo", "any-segmentation", "half-close", "half-close-queued", "reset",
+	"flood-is-fair", "idle-costs-nothing", "out-of-descriptors", "churn", "stop-idle", "stop-busy",
+	"bad-flag", "bad-address", "port-taken", "help"}
 
 // Main is a solution's TestMain: the program's real main runs in the processes
 // that [Run] starts.

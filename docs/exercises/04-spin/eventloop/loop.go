@@ -27,13 +27,11 @@
 package eventloop
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -61,10 +59,7 @@ type watch struct {
 
 // A Loop waits for descriptors and timers. Make one with New.
 type Loop struct {
-	// Spin is how long to ask for events over and over, after a turn that had
-	// some, before going to sleep in the kernel. A client that sends again within
-	// that time does not have to wait until this thread is woken.
-	Spin time.Duration
+	spinner
 
 	poller   *poller
 	watches  []watch  // by descriptor
@@ -211,16 +206,6 @@ func (l *Loop) wait() (n int, err error) {
 	}
 	call.Return(n, err)
 	return n, err
-}
-
-// poll asks without waiting for as long as Spin allows, and then sleeps for the
-// rest of d.
-func (l *Loop) poll(d time.Duration) (n int, err error) {
-	if l.Spin > 0 {
-		// Your part.
-		return 0, errors.New("not implemented yet")
-	}
-	return l.poller.wait(d)
 }
 
 // dispatch calls the handler of fd, unless that is no longer wanted: a handler

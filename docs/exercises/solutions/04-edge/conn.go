@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"example/tcpladder/docs/exercises/solutions/04-edge/eventloop"
+	"example/tcpladder/docs/exercises/04-edge/eventloop"
 	"example/tcpladder/shared/socket"
 )
 
