@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"example/tcpladder/shared/echotest"
+)
+
+// A bench has the tests of one judge, compiled without a mutant, and what is
+// known about them.
+type bench struct {
+	judge
+	dir     string // the package's folder
+	binary  string // without a mutant
+	parent  string // TestEcho, if the tests are its subtests
+	tests   []test // in the order of a run
+	sources string // a hash of all sources that the tests are made of
+	limit   time.Duration
+}
+
+// A test is one test of a bench, or one check of the suite.
+type test struct {
+	name     string // without the parent's
+	seconds  float64
+	measures bool // time or memory, so that a failure must happen again
+}
+
+const suite = "TestEcho"
+
+// newBench builds the tests of a judge and runs them without a mutant: they pass.
+func newBench(ctx context.Context, root, scratch string, j judge, limit time.Duration) (*bench, error) {
+	b := &bench{judge: j, dir: filepath.Join(root, j.folder)}
+	b.binary = filepath.Join(scratch, strings.ReplaceAll(j.folder, "/", "-")+".test")
+	if complaint, err := build(ctx, b.dir, b.binary, ""); err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", j.folder, err, complaint)
+	}
+	if err := b.hash(); err != nil {
+		return nil, err
+	}
+	temp := b.binary + ".tmp"
+	out, err := execute(ctx, b.dir, b.binary, temp, "", 10*time.Minute, pattern(j.run), nil)
+	if err != nil {
+		return nil, err
+	}
+	if out.status != passed {
+		return nil, fmt.Errorf("%s: the tests do not pass without a mutant:\n%s", j.folder, out.text)
+	}
+	b.learn(out.text)
+	sum := 0.0
+	for _, t := range b.tests {
+		sum += t.seconds
+	}
+	b.limit = limit + time.Duration(3*sum*float64(time.Second))
+	return b, nil
+}
+
+// build compiles the tests of the package in dir.
+func build(ctx context.Context, dir, binary, overlay string) (complaint string, err error) {
+	args := []string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", binary}
+	if overlay != "" {
+		args = append(args, "-overlay", overlay)
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// hash sums up the sources that the tests are made of, but for the library's.
+func (b *bench) hash() error {
+	all, err := list(b.dir, "-deps", "-test")
+	if err != nil {
+		return err
+	}
+	h := sha256.New()
+	for _, p := range all {
+		if p.Standard || strings.HasSuffix(p.ImportPath, ".test") {
+			continue
+		}
+		for _, name := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles) {
+			text, err := os.ReadFile(filepath.Join(p.Dir, filepath.Base(name)))
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(h, "%s %s %d\n%s", p.ImportPath, name, len(text), text)
+		}
+	}
+	b.sources = fmt.Sprintf("%x %s", h.Sum(nil), b.run)
+	return nil
+}
+
+var result = regexp.MustCompile(`^ *--- (PASS|FAIL): (\S+) \(([0-9.]+)s\)`)
+
+// learn notes which tests there are, and how long they take.
+func (b *bench) learn(output string) {
+	var top, checks []test
+	for line := range strings.Lines(output) {
+		m := result.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		seconds, _ := strconv.ParseFloat(m[3], 64) // the pattern has digits
+		if name, isCheck := strings.CutPrefix(m[2], suite+"/"); isCheck {
+			c, known := promises()[name]
+			checks = append(checks, test{name, seconds, !known || c.Alone})
+		} else if !strings.Contains(m[2], "/") {
+			top = append(top, test{m[2], seconds, true})
+		}
+	}
+	if b.tests = top; len(checks) > 0 {
+		b.parent, b.tests = suite, checks
+	}
+}
+
+// promises are the checks of the suite, of all servers, by name.
+func promises() map[string]echotest.Check {
+	all := map[string]echotest.Check{}
+	for i := range 16 {
+		p := echotest.Promises{Concurrent: i&1 != 0, Sleeps: i&2 != 0, FDSet: i&4 != 0, Framed: i&8 != 0}
+		for _, c := range echotest.Checks(p) {
+			all[c.Name] = c
+		}
+	}
+	return all
+}
+
+// A status is how a run of tests, or a mutant, ended.
+type status string
+
+const (
+	passed     status = "passed"
+	failed     status = "failed"
+	timedOut   status = "timed out"
+	caught     status = "caught"
+	survived   status = "survived"
+	equivalent status = "equivalent"
+)
+
+// An outcome is what a run of tests came to.
+type outcome struct {
+	status status
+	failed []string // names, in the order in which they failed
+	hung   []string // names of those that ran when the time was over
+	text   string   // what they printed
+}
+
+// most is how much of what tests print is kept: enough for the suite's own output.
+const most = 1 << 20
+
+// execute runs a test binary in dir until stop says that the tests that failed
+// are enough, or to the end. Whatever it has started is killed afterwards.
+func execute(ctx context.Context, dir, binary, temp, overlay string, limit time.Duration, pattern string, stop func(failed []string) bool) (outcome, error) {
+	if err := os.MkdirAll(temp, 0o777); err != nil {
+		return outcome{}, err
+	}
+	defer os.RemoveAll(temp)
+	ctx, cancel := context.WithTimeout(ctx, limit+15*time.Second) // for a test binary that is stuck itself
+	defer cancel()
+	args := []string{"-c", `ulimit -v 8388608; exec "$0" "$@"`, binary, "-test.v", "-test.timeout", limit.String(), "-test.run", pattern}
+	cmd := exec.CommandContext(ctx, "sh", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	if overlay != "" { // tests build programs too
+		cmd.Env = append(cmd.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	kill := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = kill
+	cmd.WaitDelay = 5 * time.Second
+	read, write, err := os.Pipe()
+	if err != nil {
+		return outcome{}, err
+	}
+	defer read.Close()
+	cmd.Stdout, cmd.Stderr = write, write
+	err = cmd.Start()
+	write.Close()
+	if err != nil {
+		return outcome{}, err
+	}
+	out := make(chan outcome, 1)
+	go func() { out <- follow(read, stop, func() { kill() }) }()
+	err = cmd.Wait()
+	kill() // what the tests have left behind
+	read.SetReadDeadline(time.Now().Add(time.Second))
+	o := <-out
+	o.judge(ctx, err)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return o, ctx.Err()
+	}
+	return o, nil
+}
+
+// follow reads what the tests print, and calls enough when stop says so.
+func follow(r io.Reader, stop func([]string) bool, enough func()) (o outcome) {
+	lines := bufio.NewReader(r)
+	var text strings.Builder
+	running := false // in a list of tests
+	for {
+		line, err := lines.ReadString('\n')
+		if text.Len() < most {
+			text.WriteString(line)
+		}
+		switch m := result.FindStringSubmatch(line); {
+		case m != nil && m[1] == "FAIL":
+			o.failed = append(o.failed, m[2])
+			if stop != nil && stop(o.failed) {
+				enough()
+			}
+		case strings.HasPrefix(line, "panic: test timed out after"):
+			o.status = timedOut
+		case o.status == timedOut && strings.HasPrefix(line, "\trunning tests:"):
+			running = true
+		case running && strings.HasPrefix(line, "\t\t"):
+			name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+			o.hung = append(o.hung, name)
+		case running:
+			running = false
+		}
+		if err != nil {
+			o.text = text.String()
+			return o
+		}
+	}
+}
+
+// judge says how a run ended whose process ended with err.
+func (o *outcome) judge(ctx context.Context, err error) {
+	switch {
+	case o.status == timedOut || errors.Is(ctx.Err(), context.DeadlineExceeded):
+		o.status = timedOut
+	case err == nil:
+		o.status = passed
+	default:
+		o.status = failed
+	}
+}
+
+// pattern is what -test.run takes for the tests that are named in full.
+func pattern(run string) string {
+	if run == "" {
+		return "."
+	}
+	return run
+}
+
+// pattern is what -test.run takes for some of the tests.
+func (b *bench) pattern(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = regexp.QuoteMeta(name)
+	}
+	some := "^(" + strings.Join(quoted, "|") + ")$"
+	if b.parent != "" {
+		return "^" + b.parent + "$/" + some
+	}
+	return some
+}
+
+// overlayFile tells go to read the mutant's text in place of a file and its copies.
+func overlayFile(path, text string, originals []string) error {
+	replace := map[string]string{}
+	for _, original := range originals {
+		replace[original] = text
+	}
+	out, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, out, 0o666)
+}
