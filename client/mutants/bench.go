@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,11 +27,13 @@ import (
 // known about them.
 type bench struct {
 	judge
-	dir     string // the package's folder
-	binary  string // without a mutant
-	parent  string // TestEcho, if the tests are its subtests
-	tests   []test // in the order of a run
-	sources string // a hash of all sources that the tests are made of
+	dir     string             // the package's folder
+	added   map[string]string  // files that the package has for its tests alone, by their path: where the text is
+	binary  string             // without a mutant
+	parent  string             // TestEcho or TestExercise, if the tests are its subtests
+	checks  map[string]promise // those, by name
+	tests   []test             // in the order of a run
+	sources string             // a hash of all sources that the tests are made of
 	limit   time.Duration
 }
 
@@ -40,25 +44,38 @@ type test struct {
 	measures bool // time or memory, so that a failure must happen again
 }
 
-const suite = "TestEcho"
+// A promise is what a check proves.
+type promise struct {
+	text, chapter string
+	measures      bool
+}
 
 // newBench builds the tests of a judge and runs them without a mutant: they pass.
 func newBench(ctx context.Context, root, scratch string, j judge, limit time.Duration) (*bench, error) {
-	b := &bench{judge: j, dir: filepath.Join(root, j.folder)}
+	b := &bench{judge: j, dir: filepath.Join(root, j.folder), checks: suitePromises()}
 	b.binary = filepath.Join(scratch, strings.ReplaceAll(j.folder, "/", "-")+".test")
-	if complaint, err := build(ctx, b.dir, b.binary, ""); err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", j.folder, err, complaint)
-	}
 	if err := b.hash(); err != nil {
 		return nil, err
 	}
-	temp := b.binary + ".tmp"
-	out, err := execute(ctx, b.dir, b.binary, temp, "", 10*time.Minute, pattern(j.run), nil)
+	return b, b.open(ctx, limit)
+}
+
+// open builds the tests, runs them, and learns what there is to know about them.
+func (b *bench) open(ctx context.Context, limit time.Duration) error {
+	overlay, err := b.overlay(b.binary+".json", nil)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if complaint, err := build(ctx, b.dir, b.binary, overlay); err != nil {
+		return fmt.Errorf("%s: %w\n%s", b.folder, err, complaint)
+	}
+	temp := b.binary + ".tmp"
+	out, err := b.execute(ctx, trialRun{binary: b.binary, temp: temp, limit: 10 * time.Minute, pattern: cmp.Or(b.run, ".")})
+	if err != nil {
+		return err
 	}
 	if out.status != passed {
-		return nil, fmt.Errorf("%s: the tests do not pass without a mutant:\n%s", j.folder, out.text)
+		return fmt.Errorf("%s: the tests do not pass without a mutant:\n%s", b.folder, out.text)
 	}
 	b.learn(out.text)
 	sum := 0.0
@@ -66,7 +83,7 @@ func newBench(ctx context.Context, root, scratch string, j judge, limit time.Dur
 		sum += t.seconds
 	}
 	b.limit = limit + time.Duration(3*sum*float64(time.Second))
-	return b, nil
+	return nil
 }
 
 // build compiles the tests of the package in dir.
@@ -115,25 +132,27 @@ func (b *bench) learn(output string) {
 			continue
 		}
 		seconds, _ := strconv.ParseFloat(m[3], 64) // the pattern has digits
-		if name, isCheck := strings.CutPrefix(m[2], suite+"/"); isCheck {
-			c, known := promises()[name]
-			checks = append(checks, test{name, seconds, !known || c.Alone})
-		} else if !strings.Contains(m[2], "/") {
+		parent, name, isSub := strings.Cut(m[2], "/")
+		if !isSub {
 			top = append(top, test{m[2], seconds, true})
+		} else if parent == "TestEcho" || parent == "TestExercise" {
+			b.parent = parent
+			c, known := b.checks[name]
+			checks = append(checks, test{name, seconds, !known || c.measures})
 		}
 	}
 	if b.tests = top; len(checks) > 0 {
-		b.parent, b.tests = suite, checks
+		b.tests = checks
 	}
 }
 
-// promises are the checks of the suite, of all servers, by name.
-func promises() map[string]echotest.Check {
-	all := map[string]echotest.Check{}
+// suitePromises are the checks of the suite, of all servers, by name.
+func suitePromises() map[string]promise {
+	all := map[string]promise{}
 	for i := range 16 {
 		p := echotest.Promises{Concurrent: i&1 != 0, Sleeps: i&2 != 0, FDSet: i&4 != 0, Framed: i&8 != 0}
 		for _, c := range echotest.Checks(p) {
-			all[c.Name] = c
+			all[c.Name] = promise{c.Promise, c.Chapter, c.Alone}
 		}
 	}
 	return all
@@ -162,26 +181,28 @@ type outcome struct {
 // most is how much of what tests print is kept: enough for the suite's own output.
 const most = 1 << 20
 
-// execute runs a test binary in dir until stop says that the tests that failed
-// are enough, or to the end. Whatever it has started is killed afterwards.
-func execute(ctx context.Context, dir, binary, temp, overlay string, limit time.Duration, pattern string, stop func(failed []string) bool) (outcome, error) {
-	if err := os.MkdirAll(temp, 0o777); err != nil {
+// A trialRun is how a test binary is run.
+type trialRun struct {
+	binary  string
+	temp    string // a folder for its temporary files
+	overlay string // for the programs that tests build
+	limit   time.Duration
+	pattern string                     // of the tests to run
+	stop    func(failed []string) bool // says when those that failed are enough; nil: never
+}
+
+// execute runs a test binary until it ends or enough has failed. Whatever it has
+// started is killed afterwards.
+func (b *bench) execute(ctx context.Context, r trialRun) (outcome, error) {
+	if err := os.MkdirAll(r.temp, 0o777); err != nil {
 		return outcome{}, err
 	}
-	defer os.RemoveAll(temp)
-	ctx, cancel := context.WithTimeout(ctx, limit+15*time.Second) // for a test binary that is stuck itself
+	defer os.RemoveAll(r.temp)
+	ctx, cancel := context.WithTimeout(ctx, r.limit+15*time.Second) // for one that does not obey its limit
 	defer cancel()
-	args := []string{"-c", `ulimit -v 8388608; exec "$0" "$@"`, binary, "-test.v", "-test.timeout", limit.String(), "-test.run", pattern}
-	cmd := exec.CommandContext(ctx, "sh", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
-	if overlay != "" { // tests build programs too
-		cmd.Env = append(cmd.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd := r.command(ctx, b.dir)
 	kill := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Cancel = kill
-	cmd.WaitDelay = 5 * time.Second
 	read, write, err := os.Pipe()
 	if err != nil {
 		return outcome{}, err
@@ -194,16 +215,30 @@ func execute(ctx context.Context, dir, binary, temp, overlay string, limit time.
 		return outcome{}, err
 	}
 	out := make(chan outcome, 1)
-	go func() { out <- follow(read, stop, func() { kill() }) }()
+	go func() { out <- follow(read, r.stop, func() { kill() }) }()
 	err = cmd.Wait()
-	kill() // what the tests have left behind
-	read.SetReadDeadline(time.Now().Add(time.Second))
+	kill()                                            // what the tests have left behind
+	read.SetReadDeadline(time.Now().Add(time.Second)) // and what has left its process group
 	o := <-out
 	o.judge(ctx, err)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return o, ctx.Err()
 	}
 	return o, nil
+}
+
+// command is a process group of its own. Its memory has a limit: a mutant may
+// collect bytes until there are no more.
+func (r trialRun) command(ctx context.Context, dir string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "sh", "-c", `ulimit -v 8388608; exec "$0" "$@"`, r.binary,
+		"-test.v", "-test.timeout", r.limit.String(), "-test.run", r.pattern)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+r.temp)
+	if r.overlay != "" {
+		cmd.Env = append(cmd.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+r.overlay))
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
 }
 
 // follow reads what the tests print, and calls enough when stop says so.
@@ -251,14 +286,6 @@ func (o *outcome) judge(ctx context.Context, err error) {
 	}
 }
 
-// pattern is what -test.run takes for the tests that are named in full.
-func pattern(run string) string {
-	if run == "" {
-		return "."
-	}
-	return run
-}
-
 // pattern is what -test.run takes for some of the tests.
 func (b *bench) pattern(names []string) string {
 	quoted := make([]string, len(names))
@@ -272,15 +299,18 @@ func (b *bench) pattern(names []string) string {
 	return some
 }
 
-// overlayFile tells go to read the mutant's text in place of a file and its copies.
-func overlayFile(path, text string, originals []string) error {
-	replace := map[string]string{}
-	for _, original := range originals {
-		replace[original] = text
+// overlay writes a file that tells go to read other texts in place of the files
+// that replace names; "" if there is nothing to tell.
+func (b *bench) overlay(path string, replace map[string]string) (string, error) {
+	if len(replace)+len(b.added) == 0 {
+		return "", nil
 	}
-	out, err := json.Marshal(map[string]any{"Replace": replace})
+	both := map[string]string{}
+	maps.Copy(both, b.added)
+	maps.Copy(both, replace)
+	out, err := json.Marshal(map[string]any{"Replace": both})
 	if err != nil {
-		return err
+		return "", err
 	}
-	return os.WriteFile(path, out, 0o666)
+	return path, os.WriteFile(path, out, 0o666)
 }

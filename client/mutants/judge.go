@@ -81,8 +81,10 @@ type verdict struct {
 type trial struct {
 	*court
 	m       *mutant
-	dir     string // for its files
-	overlay string
+	dir     string            // for its files
+	replace map[string]string // files, and the mutant's text in their place
+	overlay string            // says so to go
+	binary  string            // the tests of one judge with the mutant
 	verdict verdict
 	hung    bool
 }
@@ -114,28 +116,40 @@ func (c *court) try(ctx context.Context, m *mutant, judges []judge, dir string) 
 	return t.verdict, nil
 }
 
-// write makes the mutant's file and the overlay.
+// write makes the mutant's file.
 func (t *trial) write() error {
+	t.replace = map[string]string{}
 	text := filepath.Join(t.dir, t.m.base)
-	if err := os.WriteFile(text, t.m.text, 0o666); err != nil {
+	for _, folder := range t.copies[t.m.module] {
+		t.replace[filepath.Join(t.root, folder, t.m.base)] = text
+	}
+	return os.WriteFile(text, t.m.text, 0o666)
+}
+
+// build compiles a judge's tests with the mutant.
+func (t *trial) build(ctx context.Context, b *bench) (err error) {
+	t.binary = filepath.Join(t.dir, "mutant.test")
+	if t.overlay, err = b.overlay(filepath.Join(t.dir, "overlay.json"), t.replace); err != nil {
 		return err
 	}
-	var originals []string
-	for _, folder := range t.copies[t.m.module] {
-		originals = append(originals, filepath.Join(t.root, folder, t.m.base))
+	if complaint, err := build(ctx, b.dir, t.binary, t.overlay); err != nil {
+		return fmt.Errorf("%w\n%s", err, complaint)
 	}
-	t.overlay = filepath.Join(t.dir, "overlay.json")
-	return overlayFile(t.overlay, text, originals)
+	return nil
+}
+
+// execute runs some tests with the mutant.
+func (t *trial) execute(ctx context.Context, b *bench, names []string, stop func([]string) bool) (outcome, error) {
+	return b.execute(ctx, trialRun{t.binary, filepath.Join(t.dir, "tmp"), t.overlay, b.limit, b.pattern(names), stop})
 }
 
 // before puts the mutant before one judge. The first one also compares what was
 // compiled: the same program is the same, whatever its text.
 func (t *trial) before(ctx context.Context, b *bench, first bool) (done bool, err error) {
-	binary := filepath.Join(t.dir, "mutant.test")
-	if complaint, err := build(ctx, b.dir, binary, t.overlay); err != nil {
-		return false, fmt.Errorf("%w\n%s", err, complaint)
+	if err := t.build(ctx, b); err != nil {
+		return false, err
 	}
-	if first && sameFile(binary, b.binary) {
+	if first && sameFile(t.binary, b.binary) {
 		t.verdict.Status = equivalent
 		return true, nil
 	}
@@ -148,7 +162,7 @@ func (t *trial) before(ctx context.Context, b *bench, first bool) (done bool, er
 			}
 		}
 		left = slices.DeleteFunc(slices.Clone(left), choose)
-		if done, err = t.run(ctx, b, binary, names); done || err != nil {
+		if done, err = t.run(ctx, b, names); done || err != nil {
 			return done, err
 		}
 	}
@@ -167,9 +181,9 @@ func sameFile(a, b string) bool {
 
 // run runs some tests until one fails, and if it needs to, fails again. Those
 // that come to no end are left out, and the others tried once more.
-func (t *trial) run(ctx context.Context, b *bench, binary string, names []string) (caughtIt bool, err error) {
+func (t *trial) run(ctx context.Context, b *bench, names []string) (caughtIt bool, err error) {
 	for len(names) > 0 {
-		o, err := execute(ctx, b.dir, binary, filepath.Join(t.dir, "tmp"), t.overlay, b.limit, b.pattern(names), b.firstFailure)
+		o, err := t.execute(ctx, b, names, b.firstFailure)
 		if err != nil || o.status == passed {
 			return false, err
 		}
@@ -183,7 +197,7 @@ func (t *trial) run(ctx context.Context, b *bench, binary string, names []string
 			names = without(names, hung)
 			continue
 		}
-		certain, err := t.certain(ctx, b, binary, name)
+		certain, err := t.certain(ctx, b, name)
 		if err != nil {
 			return false, err
 		}
@@ -221,17 +235,18 @@ func (b *bench) leaf(failed []string) string {
 // certain reports whether a test catches the mutant and nothing else. One that
 // measures must fail again, alone, and pass without the mutant, alone. A test
 // without a name is the end of the whole program, which is certain.
-func (t *trial) certain(ctx context.Context, b *bench, binary, name string) (bool, error) {
+func (t *trial) certain(ctx context.Context, b *bench, name string) (bool, error) {
 	i := slices.IndexFunc(b.tests, func(t test) bool { return t.name == name })
 	if i < 0 || !b.tests[i].measures {
 		return true, nil
 	}
-	temp, alone := filepath.Join(t.dir, "tmp"), b.pattern([]string{name})
-	with, err := execute(ctx, b.dir, binary, temp, t.overlay, b.limit, alone, b.firstFailure)
+	with, err := t.execute(ctx, b, []string{name}, b.firstFailure)
 	if err != nil || with.status != failed {
 		return false, err
 	}
-	free, err := execute(ctx, b.dir, b.binary, temp, "", b.limit, alone, b.firstFailure)
+	healthy := *t
+	healthy.binary, healthy.overlay = b.binary, ""
+	free, err := healthy.execute(ctx, b, []string{name}, b.firstFailure)
 	return free.status == passed, err
 }
 

@@ -21,6 +21,16 @@
 // (Alone, in shared/echotest), and any test of a package, must fail a second time
 // by itself, and pass by itself without the mutant. A mutant that compiles to the
 // very same program is equivalent: nobody can catch it, and it does not count.
+//
+// # Questions
+//
+// With -question the same machinery asks a student about code, their own or a
+// rung. It takes away one statement that stands on one line, at random, and runs
+// the whole suite. A line is asked about if then at least one check fails and at
+// most three do, the same ones when they are run again without the others: what
+// breaks nothing has no answer, and what breaks everything asks nothing. One of
+// those that fail stands among three promises that hold, of the same chapter if
+// there are enough. The answer is the check that failed, and what it said.
 package main
 
 import (
@@ -50,6 +60,14 @@ what is done.
   go run ./client/mutants -n 30 -seed 7 all             a sample
   go run ./client/mutants -only 'Loop.Run|negated' eventloop
 
+With -question it takes away one line of a rung, or of what a student wrote, and
+asks which promise that breaks: for an oral exam. It tries lines until one breaks
+at least one promise and at most three, which takes minutes. The same -seed asks
+the same question.
+
+  go run ./client/mutants -question -seed 7 04
+  go run ./client/mutants -question -answers - -dir docs/exercises/04-status
+
 Exit status: 0 if the survivors are all listed in client/mutants/known.txt; 1 if
 not, or if a line there matches no mutant; 2 for a wrong command line.
 
@@ -65,6 +83,9 @@ type options struct {
 	survivors bool
 	limit     time.Duration
 	modules   []module
+
+	question     bool
+	dir, answers string
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -94,6 +115,18 @@ func run(args []string) int {
 	return 0
 }
 
+func (o *options) do(ctx context.Context) (clean bool, err error) {
+	root, err := projectRoot()
+	if err != nil {
+		return false, err
+	}
+	s, err := newSession(*o, root, knownText, os.Stdout, os.Stderr)
+	if err != nil {
+		return false, err
+	}
+	return s.run(ctx)
+}
+
 // parse reads flags, which may stand before and behind the modules.
 func (o *options) parse(f *flag.FlagSet, args []string) error {
 	f.SetOutput(io.Discard)
@@ -105,26 +138,48 @@ func (o *options) parse(f *flag.FlagSet, args []string) error {
 	f.StringVar(&o.resume, "resume", "", "`file` to append results to; what is in it already is not done again")
 	f.BoolVar(&o.survivors, "survivors", false, "only mutants that, by the file of -resume, were not caught last time")
 	f.DurationVar(&o.limit, "limit", 20*time.Second, "`time` for a run of tests, besides three times what it takes without a mutant")
+	f.BoolVar(&o.question, "question", false, "take one line that matters away, and ask which promise breaks")
+	f.StringVar(&o.dir, "dir", "", "with -question: `folder` of an exercise that passes, or of a rung, in place of MODULE")
+	f.StringVar(&o.answers, "answers", "", "with -question: `file` to append the answers to; - prints them")
 	var names []string
 	err := f.Parse(args)
 	for err == nil && f.NArg() > 0 {
 		names = append(names, f.Arg(0))
 		err = f.Parse(f.Args()[1:])
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		o.only, err = regexp.Compile(*only)
 	}
-	if o.only, err = regexp.Compile(*only); err != nil {
-		return err
+	if err == nil {
+		err = o.check(names)
 	}
+	return err
+}
+
+// check looks whether the flags make sense together.
+func (o *options) check(names []string) (err error) {
 	if o.width < 1 || o.n < 0 {
 		return errors.New("-j must be positive, and -n not negative")
 	}
 	if o.survivors && o.resume == "" {
 		return errors.New("-survivors needs -resume")
 	}
-	o.modules, err = choose(names)
-	return err
+	if !o.question && (o.dir != "" || o.answers != "") {
+		return errors.New("-dir and -answers need -question")
+	}
+	if o.dir != "" {
+		if len(names) > 0 {
+			return fmt.Errorf("-dir takes the place of %q", names[0])
+		}
+		return nil
+	}
+	if o.modules, err = choose(names); err != nil {
+		return err
+	}
+	if o.question && (len(o.modules) > 1 || o.modules[0].name[0] != '0') {
+		return errors.New("-question is about one of 01 to 05, or about -dir")
+	}
+	return nil
 }
 
 // help writes one line per flag.

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"text/tabwriter"
 )
 
 // A session is one run of the command.
@@ -32,17 +31,28 @@ type session struct {
 	progress *progress
 }
 
-// do runs the command. It is clean if no survivor is unlisted and no entry stale.
-func (o *options) do(ctx context.Context) (clean bool, err error) {
-	s := &session{options: *o, out: os.Stdout, log: os.Stderr, verdicts: map[*mutant]verdict{}}
-	root, err := projectRoot()
+// newSession reads the known mutants of a project.
+func newSession(o options, root, known string, out, log io.Writer) (*session, error) {
+	s := &session{options: o, out: out, log: log, verdicts: map[*mutant]verdict{}}
+	s.court.root, s.court.limit = root, o.limit
+	var err error
+	s.known, err = readRegister(known)
+	return s, err
+}
+
+// run judges the modules, or does what is asked instead. It is clean if no survivor
+// is unlisted and no entry stale.
+func (s *session) run(ctx context.Context) (clean bool, err error) {
+	scratch, err := os.MkdirTemp("", "tcpladder-mutants-")
 	if err != nil {
 		return false, err
 	}
-	if s.known, err = readRegister(knownText); err != nil {
-		return false, err
+	defer os.RemoveAll(scratch)
+	s.court.scratch = scratch
+	if s.question {
+		return true, s.ask(ctx)
 	}
-	if err := s.make(root); err != nil {
+	if err := s.make(); err != nil {
 		return false, err
 	}
 	if s.list {
@@ -51,12 +61,6 @@ func (o *options) do(ctx context.Context) (clean bool, err error) {
 		}
 		return true, nil
 	}
-	scratch, err := os.MkdirTemp("", "tcpladder-mutants-")
-	if err != nil {
-		return false, err
-	}
-	defer os.RemoveAll(scratch)
-	s.court.root, s.court.scratch, s.court.limit = root, scratch, s.limit
 	if err := s.judge(ctx); err != nil {
 		return false, err
 	}
@@ -64,9 +68,9 @@ func (o *options) do(ctx context.Context) (clean bool, err error) {
 }
 
 // make makes the mutants, and chooses those to be judged.
-func (s *session) make(root string) error {
+func (s *session) make() error {
 	for _, m := range s.modules {
-		source, err := readSource(root, m.copies[0])
+		source, err := readSource(s.court.root, m.copies[0])
 		if err != nil {
 			return err
 		}
@@ -108,25 +112,16 @@ func (s *session) judge(ctx context.Context) error {
 		s.court.hints[v.Mutant] = v.By
 	}
 	if s.survivors {
-		s.chosen = slices.DeleteFunc(s.chosen, func(m *mutant) bool { _, was := s.court.hints[m.name()]; return !was || s.court.hints[m.name()] != nil })
+		s.chosen = slices.DeleteFunc(s.chosen, func(m *mutant) bool {
+			by, judged := s.court.hints[m.name()]
+			return !judged || by != nil
+		})
 	}
-	needed := s.needed()
 	fmt.Fprintf(s.log, "%d mutants to judge; first the tests without a mutant\n", len(s.chosen))
-	if err := s.court.open(ctx, needed, s.width); err != nil {
+	if err := s.court.open(ctx, s.needed(), s.width); err != nil {
 		return err
 	}
-	keys := map[string]verdict{}
-	for _, v := range old {
-		keys[v.Key] = v
-	}
-	var left []*mutant
-	for _, m := range s.chosen {
-		if v, ok := keys[s.key(m)]; ok {
-			s.verdicts[m] = v
-		} else {
-			left = append(left, m)
-		}
-	}
+	left := s.left(old)
 	if s.resume != "" {
 		file, err := os.OpenFile(s.resume, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
 		if err != nil {
@@ -136,6 +131,23 @@ func (s *session) judge(ctx context.Context) error {
 		s.record = file
 	}
 	return s.all(ctx, left)
+}
+
+// left are the mutants without a verdict. The verdicts of an earlier run hold for
+// those whose sources are the same.
+func (s *session) left(old []verdict) (left []*mutant) {
+	keys := map[string]verdict{}
+	for _, v := range old {
+		keys[v.Key] = v
+	}
+	for _, m := range s.chosen {
+		if v, ok := keys[s.key(m)]; ok {
+			s.verdicts[m] = v
+		} else {
+			left = append(left, m)
+		}
+	}
+	return left
 }
 
 // needed are the modules of the chosen mutants: a sample may need few tests.
@@ -183,12 +195,10 @@ func (s *session) all(ctx context.Context, left []*mutant) error {
 			cancel(err)
 		}
 	})
-	if err := context.Cause(ctx); errors.Is(err, context.Canceled) {
-		return errors.New("interrupted")
-	} else if err != nil {
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
-	return nil
+	return errors.New("interrupted")
 }
 
 // keep notes a verdict, tells of a survivor, and shows how far it is.
@@ -198,7 +208,11 @@ func (s *session) keep(m *mutant, v verdict) error {
 	s.verdicts[m] = v
 	escaped := v.Status == survived || v.Status == timedOut
 	if escaped {
-		s.progress.say(fmt.Sprintf("%s: %v", v.Status, m))
+		line := fmt.Sprintf("%s: %v", v.Status, m)
+		if len(v.Unsure) > 0 {
+			line += fmt.Sprintf(" (failed, but not again: %v)", v.Unsure)
+		}
+		s.progress.say(line)
 	}
 	s.progress.step(escaped)
 	if s.record == nil {
@@ -233,65 +247,4 @@ func readVerdicts(name string) (all []verdict, err error) {
 		}
 	}
 	return all, lines.Err()
-}
-
-// A tally is a row of the table.
-type tally struct {
-	mutants, equivalent, caught, survivors int
-}
-
-// report prints the survivors and the table.
-func (s *session) report() (clean bool) {
-	clean = true
-	rows := map[string]*tally{}
-	for _, m := range s.modules {
-		rows[m.name] = &tally{}
-	}
-	judged := slices.Clone(s.chosen)
-	if s.n == 0 && !s.survivors {
-		judged = s.mutants
-	}
-	for _, m := range judged {
-		row := rows[m.module]
-		row.mutants++
-		known := s.known.find(m)
-		v := s.verdicts[m]
-		switch {
-		case known != nil && known.harmless || v.Status == equivalent:
-			row.equivalent++
-		case known != nil:
-			row.survivors++
-		case v.Status == caught:
-			row.caught++
-		default:
-			row.survivors++
-			clean = false
-			note := ""
-			if v.Status == timedOut {
-				note = "timed out: "
-			}
-			fmt.Fprintf(s.out, "%s%v\n", note, m)
-		}
-	}
-	for _, line := range s.known.stale(len(s.modules) == len(modules)) {
-		clean = false
-		fmt.Fprintln(s.out, line)
-	}
-	s.table(rows)
-	return clean
-}
-
-// table prints what became of the mutants of each module.
-func (s *session) table(rows map[string]*tally) {
-	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "module\tmutants\tequivalent\tcaught\t%\tsurvivors\t")
-	for _, m := range s.modules {
-		row := rows[m.name]
-		share := "-"
-		if n := row.mutants - row.equivalent; n > 0 {
-			share = fmt.Sprintf("%.1f", 100*float64(row.caught)/float64(n))
-		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%d\t\n", m.name, row.mutants, row.equivalent, row.caught, share, row.survivors)
-	}
-	t.Flush()
 }
