@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,7 +28,7 @@ type candidate struct {
 	statement      bool // the edit stands where a statement may
 }
 
-// A walker collects the candidates of a file from top to bottom.
+// A walker collects the candidates of a file.
 type walker struct {
 	text      []byte
 	positions *token.FileSet
@@ -37,7 +38,7 @@ type walker struct {
 	all       []candidate
 }
 
-// candidates makes the mutants of a file.
+// candidates makes the mutants of a file, from top to bottom.
 func candidates(tree *ast.File, text []byte, positions *token.FileSet) []candidate {
 	w := &walker{text: text, positions: positions}
 	for _, decl := range tree.Decls {
@@ -55,6 +56,7 @@ func candidates(tree *ast.File, text []byte, positions *token.FileSet) []candida
 			}
 		}
 	}
+	slices.SortStableFunc(w.all, func(a, b candidate) int { return a.edit.from - b.edit.from })
 	return w.all
 }
 

@@ -10,6 +10,7 @@ import (
 	"go/types"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -116,7 +117,7 @@ func (s *source) mutants(module string) (all []*mutant) {
 			} else {
 				seen[key] = true
 			}
-			m := &mutant{module: module, file: s.folder + "/" + f.name, base: f.name, function: c.function, kind: c.kind, text: text, edit: c.edit}
+			m := &mutant{module: module, file: path.Join(filepath.ToSlash(s.folder), f.name), base: f.name, function: c.function, kind: c.kind, text: text, edit: c.edit}
 			m.line = 1 + strings.Count(string(f.text[:c.edit.from]), "\n")
 			m.old, m.new = f.lines(c.edit)
 			looks[m.name()]++
@@ -131,10 +132,8 @@ func (s *source) mutants(module string) (all []*mutant) {
 // on one line, without comments, and of a long one the beginning.
 func (f *sourceFile) lines(e edit) (old, new string) {
 	from := strings.LastIndexByte(string(f.text[:e.from]), '\n') + 1
-	to := e.to
-	if end := strings.IndexByte(string(f.text[e.to:]), '\n'); end >= 0 {
-		to += end
-	}
+	rest, _, _ := strings.Cut(string(f.text[e.to:]), "\n")
+	to := e.to + len(rest)
 	old = oneLine(string(f.text[from:to]))
 	new = oneLine(string(f.text[from:e.from]) + e.text + string(f.text[e.to:to]))
 	return old, new
