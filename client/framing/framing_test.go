@@ -16,17 +16,25 @@ import (
 	"example/tcpladder/client/framing"
 )
 
-// A tape is a peer that says given bytes in given pieces, then ends. What is
-// written to it is kept, one entry per Write.
+// A tape is a peer that says given bytes in given pieces, then ends. A piece that
+// is nil is a deadline that passes. What is written to it is kept, one entry per
+// Write, and it breaks when there is no more room.
 type tape struct {
 	net.Conn
 	pieces  [][]byte
 	written [][]byte
+	room    int // in bytes; 0: no end of it
 }
+
+var errTorn = errors.New("the tape is torn")
 
 func (t *tape) Read(p []byte) (int, error) {
 	if len(t.pieces) == 0 {
 		return 0, io.EOF
+	}
+	if t.pieces[0] == nil {
+		t.pieces = t.pieces[1:]
+		return 0, os.ErrDeadlineExceeded
 	}
 	n := copy(p, t.pieces[0])
 	if t.pieces[0] = t.pieces[0][n:]; len(t.pieces[0]) == 0 {
@@ -37,7 +45,30 @@ func (t *tape) Read(p []byte) (int, error) {
 
 func (t *tape) Write(p []byte) (int, error) {
 	t.written = append(t.written, bytes.Clone(p))
+	if t.room > 0 && t.room < len(p) {
+		return t.room, errTorn
+	}
 	return len(p), nil
+}
+
+// patience is for what must come at once.
+const patience = 10 * time.Second
+
+// recv is conn.Recv, but for one that never ends.
+func recv(t *testing.T, conn *framing.Conn) (payload []byte, err error) {
+	t.Helper()
+	done := make(chan bool)
+	go func() {
+		payload, err = conn.Recv()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return payload, err
+	case <-time.After(patience):
+		t.Fatalf("Recv has not returned after %v", patience)
+		return nil, nil
+	}
 }
 
 // frame spells a frame by hand.
@@ -63,12 +94,12 @@ func TestRecvInAnyPieces(t *testing.T) {
 		}
 		conn := framing.New(&tape{pieces: pieces})
 		for i, payload := range want {
-			got, err := conn.Recv()
+			got, err := recv(t, conn)
 			if err != nil || string(got) != payload {
 				t.Fatalf("pieces of %d, frame %d: %d bytes, %v, want %d bytes", size, i, len(got), err, len(payload))
 			}
 		}
-		if _, err := conn.Recv(); err != io.EOF {
+		if _, err := recv(t, conn); err != io.EOF {
 			t.Errorf("pieces of %d: at the end %v, want io.EOF", size, err)
 		}
 	}
@@ -76,8 +107,8 @@ func TestRecvInAnyPieces(t *testing.T) {
 
 func TestRecvKeepsFramesApart(t *testing.T) {
 	conn := framing.New(&tape{pieces: [][]byte{frame("first"), frame("again")}})
-	first, _ := conn.Recv()
-	conn.Recv()
+	first, _ := recv(t, conn)
+	recv(t, conn)
 	if string(first) != "first" {
 		t.Errorf("the first payload became %q: it belongs to the caller", first)
 	}
@@ -87,13 +118,31 @@ func TestEndInsideFrame(t *testing.T) {
 	whole := frame("payload")
 	for cut := 1; cut < len(whole); cut++ {
 		conn := framing.New(&tape{pieces: [][]byte{frame("before"), whole[:cut]}})
-		if got, err := conn.Recv(); string(got) != "before" || err != nil {
+		if got, err := recv(t, conn); string(got) != "before" || err != nil {
 			t.Fatalf("cut at %d: the whole frame before it: %q, %v", cut, got, err)
 		}
-		for range 2 { // the error is final
-			if _, err := conn.Recv(); !errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
-				t.Errorf("cut at %d: %v, want io.ErrUnexpectedEOF", cut, err)
-			}
+		_, err := recv(t, conn)
+		if !errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+			t.Errorf("cut at %d: %v, want io.ErrUnexpectedEOF", cut, err)
+		}
+		if _, again := recv(t, conn); again != err {
+			t.Errorf("cut at %d: %v, then %v: the error is final", cut, err, again)
+		}
+	}
+}
+
+// A deadline between the last bytes and the end does not make it a clean end.
+func TestEndInsideFrameAfterADeadline(t *testing.T) {
+	whole := make([]byte, 4+3)
+	whole[3] = 3
+	for cut := 1; cut < len(whole); cut++ {
+		conn := framing.New(&tape{pieces: [][]byte{whole[:cut], nil}})
+		if _, err := recv(t, conn); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("cut at %d: %v, want os.ErrDeadlineExceeded", cut, err)
+		}
+		got, err := recv(t, conn)
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("cut at %d: %q, %v, want io.ErrUnexpectedEOF", cut, got, err)
 		}
 	}
 }
@@ -101,11 +150,18 @@ func TestEndInsideFrame(t *testing.T) {
 func TestTooLongReceived(t *testing.T) {
 	for _, length := range []uint32{9, 0x7fffffff, 0x80000000, 0xfffffffc, 0xffffffff} {
 		conn := framing.New(&tape{pieces: [][]byte{frame("12345678"), claim(length), frame("more")}}, framing.MaxFrame(8))
-		if got, err := conn.Recv(); string(got) != "12345678" || err != nil {
+		if got, err := recv(t, conn); string(got) != "12345678" || err != nil {
 			t.Fatalf("exactly the maximum: %q, %v", got, err)
 		}
+		var first error
 		for range 2 { // what follows is no frame, whatever it looks like
-			_, err := conn.Recv()
+			_, err := recv(t, conn)
+			if first == nil {
+				first = err
+			}
+			if err != first {
+				t.Errorf("a claim of %d: %v, then another error: %v", length, first, err)
+			}
 			var tooLong *framing.TooLongError
 			if !errors.As(err, &tooLong) || tooLong.Length != int64(length) || tooLong.Max != 8 {
 				t.Errorf("a claim of %d: %v, want a TooLongError", length, err)
@@ -131,19 +187,59 @@ func TestTooLongSent(t *testing.T) {
 	}
 }
 
-// A claim of 1 GiB followed by little must not take 1 GiB.
+// The default is what the server's is.
+func TestDefaultMaximum(t *testing.T) {
+	conn := framing.New(&tape{pieces: [][]byte{claim(1<<20 + 1)}})
+	var tooLong *framing.TooLongError
+	if _, err := recv(t, conn); !errors.As(err, &tooLong) || tooLong.Max != 1<<20 {
+		t.Errorf("a claim of a byte over a MiB: %v, want a TooLongError", err)
+	}
+	conn = framing.New(&tape{pieces: [][]byte{frame(string(make([]byte, 1<<20)))}})
+	if got, err := recv(t, conn); len(got) != 1<<20 || err != nil {
+		t.Errorf("a MiB: %d bytes, %v", len(got), err)
+	}
+}
+
+// A claim of 1 GiB followed by little must not take 1 GiB. All buffers together
+// that the payload had, each twice the one before, are what is counted.
 func TestMemoryGrowsWithBytesReceived(t *testing.T) {
-	conn := framing.New(&tape{pieces: [][]byte{claim(1 << 30), make([]byte, 10_000)}}, framing.MaxFrame(1<<31))
+	for _, c := range []struct{ arrived, most uint64 }{
+		{0, 16 << 10},
+		{10_000, 64 << 10},
+		{4096*3*3*3*3*3 + 1, 3 << 20}, // where buffers of three times the size would take 4 MiB
+	} {
+		conn := framing.New(&tape{pieces: [][]byte{claim(1 << 30), make([]byte, c.arrived)}}, framing.MaxFrame(1<<31))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := recv(t, conn)
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("got %v, want io.ErrUnexpectedEOF", err)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > c.most {
+			t.Errorf("%d bytes of a claimed GiB took %d bytes of memory", c.arrived, grown)
+		}
+	}
+}
+
+// Half a frame is of no use once there cannot be another half.
+func TestAnErrorFreesThePayload(t *testing.T) {
+	const size = 16 << 20
 	var before, after runtime.MemStats
+	runtime.GC()
 	runtime.ReadMemStats(&before)
-	_, err := conn.Recv()
-	runtime.ReadMemStats(&after)
-	if !errors.Is(err, io.ErrUnexpectedEOF) {
+	peer := &tape{pieces: [][]byte{claim(1 << 30), make([]byte, size)}}
+	conn := framing.New(peer, framing.MaxFrame(1<<31))
+	if _, err := recv(t, conn); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatalf("got %v, want io.ErrUnexpectedEOF", err)
 	}
-	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
-		t.Errorf("10,000 bytes of a claimed GiB took %d bytes of memory", grown)
+	peer.pieces = nil
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if after.HeapAlloc > before.HeapAlloc+size/2 {
+		t.Errorf("after its last error a Conn has %d bytes", after.HeapAlloc-before.HeapAlloc)
 	}
+	runtime.KeepAlive(conn)
 }
 
 // tcpPair returns a Conn and the raw other end of its connection.
@@ -182,10 +278,10 @@ func TestHalfClose(t *testing.T) {
 	}
 	peer.Write(frame("heard"))
 	peer.CloseWrite()
-	if got, err := conn.Recv(); string(got) != "heard" || err != nil {
+	if got, err := recv(t, conn); string(got) != "heard" || err != nil {
 		t.Errorf("after the half-close: %q, %v", got, err)
 	}
-	if _, err := conn.Recv(); err != io.EOF {
+	if _, err := recv(t, conn); err != io.EOF {
 		t.Errorf("at the end: %v, want io.EOF", err)
 	}
 }
@@ -202,13 +298,13 @@ func TestDeadlineInsideFrame(t *testing.T) {
 	whole := frame("patience")
 	for _, piece := range [][]byte{whole[:2], whole[2:7], whole[7:]} {
 		conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-		if _, err := conn.Recv(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if _, err := recv(t, conn); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("got %v, want os.ErrDeadlineExceeded", err)
 		}
 		peer.Write(piece)
 	}
 	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if got, err := conn.Recv(); string(got) != "patience" || err != nil {
+	if got, err := recv(t, conn); string(got) != "patience" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
@@ -231,10 +327,90 @@ func TestDeadlineInsideSend(t *testing.T) {
 	}
 }
 
+// After a Send of which nothing left, the next one can go on.
+func TestDeadlineBeforeSend(t *testing.T) {
+	conn, peer := tcpPair(t)
+	conn.SetWriteDeadline(time.Now().Add(-time.Second))
+	if err := conn.Send([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("got %v, want os.ErrDeadlineExceeded", err)
+	}
+	conn.SetWriteDeadline(time.Now().Add(patience))
+	if err := conn.Send([]byte("in time")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(frame("in time")))
+	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, frame("in time")) {
+		t.Errorf("the peer read %q, %v", got, err)
+	}
+}
+
+// One byte is half a frame too.
+func TestSendThatBreaksAfterAByte(t *testing.T) {
+	peer := &tape{room: 1}
+	conn := framing.New(peer)
+	first := conn.Send([]byte("hello"))
+	if !errors.Is(first, errTorn) {
+		t.Fatalf("got %v, want %v", first, errTorn)
+	}
+	peer.room, peer.written = 0, nil
+	if err := conn.Send([]byte("hello")); err != first || len(peer.written) != 0 {
+		t.Errorf("the next Send: %v, %d writes; want %v again", err, len(peer.written), first)
+	}
+}
+
+// Each deadline is for its side alone.
+func TestDeadlineSides(t *testing.T) {
+	past, future := time.Now().Add(-time.Second), time.Now().Add(time.Hour)
+	for name, c := range map[string]struct {
+		set        func(*framing.Conn) error
+		send, recv bool // in time
+	}{
+		"reading": {func(c *framing.Conn) error { return c.SetReadDeadline(past) }, true, false},
+		"writing": {func(c *framing.Conn) error { return c.SetWriteDeadline(past) }, false, true},
+		"both":    {func(c *framing.Conn) error { return c.SetDeadline(past) }, false, false},
+		"neither": {func(c *framing.Conn) error { return c.SetDeadline(future) }, true, true},
+	} {
+		conn, peer := tcpPair(t)
+		peer.Write(frame("hello"))
+		if err := c.set(conn); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Send([]byte("hello")); (err == nil) != c.send {
+			t.Errorf("%s: Send: %v", name, err)
+		}
+		if _, err := recv(t, conn); (err == nil) != c.recv {
+			t.Errorf("%s: Recv: %v", name, err)
+		}
+	}
+}
+
+func TestDeadlineOfAClosedConn(t *testing.T) {
+	conn, _ := tcpPair(t)
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"Close": conn.Close(), "CloseWrite": conn.CloseWrite(), "Send": conn.Send(nil),
+		"SetDeadline": conn.SetDeadline(time.Time{}), "SetReadDeadline": conn.SetReadDeadline(time.Time{}),
+		"SetWriteDeadline": conn.SetWriteDeadline(time.Time{}),
+	} {
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: %v, want net.ErrClosed", name, err)
+		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	conn, peer := tcpPair(t)
+	if conn.LocalAddr().String() != peer.RemoteAddr().String() || conn.RemoteAddr().String() != peer.LocalAddr().String() {
+		t.Errorf("from %v to %v, and the peer says from %v to %v", conn.LocalAddr(), conn.RemoteAddr(), peer.RemoteAddr(), peer.LocalAddr())
+	}
+}
+
 func TestCloseEndsRecv(t *testing.T) {
 	conn, _ := tcpPair(t)
 	time.AfterFunc(20*time.Millisecond, func() { conn.Close() })
-	if _, err := conn.Recv(); !errors.Is(err, net.ErrClosed) {
+	if _, err := recv(t, conn); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want net.ErrClosed", err)
 	}
 }
@@ -265,11 +441,11 @@ func TestSendAndRecvTogether(t *testing.T) {
 		conn.CloseWrite()
 	}()
 	for i := range frames {
-		if got, err := conn.Recv(); err != nil || !bytes.Equal(got, payload) {
+		if got, err := recv(t, conn); err != nil || !bytes.Equal(got, payload) {
 			t.Fatalf("frame %d: %d bytes, %v", i, len(got), err)
 		}
 	}
-	if _, err := conn.Recv(); err != io.EOF {
+	if _, err := recv(t, conn); err != io.EOF {
 		t.Errorf("at the end: %v, want io.EOF", err)
 	}
 }
