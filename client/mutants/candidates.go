@@ -19,8 +19,6 @@ const (
 	dropped  = "error dropped"
 )
 
-var kinds = []string{deleted, negated, moved, constant, emptied, dropped}
-
 // A candidate is a mutant that may not compile.
 type candidate struct {
 	kind, function string

@@ -17,7 +17,6 @@ import (
 // A question is one line taken away, and the promises to choose from.
 type question struct {
 	m       *mutant
-	line    string   // that was taken away
 	context string   // the code around it
 	choices []string // names of checks, one of which fails
 	right   int      // which of them
