@@ -33,8 +33,10 @@ func bareLoop(t *testing.T) *Loop {
 		t.Error("the loop was still running after 10 s")
 		l.Stop()
 	})
+	deaf := time.AfterFunc(15*time.Second, func() { panic(t.Name() + ": Stop did not end the loop") })
 	t.Cleanup(func() {
 		alarm.Stop()
+		deaf.Stop()
 		l.Close()
 	})
 	return l

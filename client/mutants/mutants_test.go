@@ -204,6 +204,17 @@ func TestKnown(t *testing.T) {
 	}
 }
 
+// The compiler knows that some mutants are the same program.
+func TestEquivalent(t *testing.T) {
+	dir := tiny(t, map[string]string{
+		"tiny.go":      "package tiny\n\nconst debug = false\n\nfunc f(n int) int {\n\tif debug {\n\t\tn++\n\t}\n\treturn n\n}\n",
+		"tiny_test.go": "package tiny\n\nimport \"testing\"\n\nfunc TestF(t *testing.T) { f(1) }\n"})
+	out, _, clean := judgeTiny(t, dir, `- n\+\+ `, "", nil)
+	if want := "tiny        1           1       0  -          0\n"; !strings.HasSuffix(out, want) || !clean {
+		t.Errorf("clean: %v, output:\n%swant at the end:\n%s", clean, out, want)
+	}
+}
+
 func TestRegisterRefuses(t *testing.T) {
 	for _, text := range []string{"f.go f statement deleted: - x | +  # why", "[known]\nf.go f statement deleted: - x | +", "[known]\nf.go  # why"} {
 		if _, err := readRegister(text); err == nil {
