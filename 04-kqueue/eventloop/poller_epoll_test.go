@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -75,4 +76,62 @@ func TestTheWaitIsNotTooLong(t *testing.T) {
 	if shortest >= 2*time.Millisecond {
 		t.Errorf("the shortest of 50 waits of 1 ms took %v", shortest)
 	}
+}
+
+// refusing calls f on a thread whose epoll_ctl(2) does nothing but fail. It skips
+// the test where that cannot be had, see seccomp(2).
+func refusing(t *testing.T, errno unix.Errno, f func()) {
+	t.Helper()
+	const load, jump, ret = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
+	filter := []unix.SockFilter{
+		{Code: load, K: 0}, // the number of the system call
+		{Code: jump, K: unix.SYS_EPOLL_CTL, Jf: 1},
+		{Code: ret, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
+		{Code: ret, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the filter cannot be taken off, and ends with the thread
+		err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		if err == nil {
+			err = unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
+		}
+		if err == nil {
+			f()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Skipf("no filter for system calls: %v", err)
+	}
+}
+
+func TestNewThatCannotAdd(t *testing.T) {
+	bareLoop(t) // what the Go runtime needs is open from here on
+	free := next(t)
+	refusing(t, unix.ENOMEM, func() {
+		l, err := New()
+		var failed *os.SyscallError
+		if l != nil || !errors.As(err, &failed) || failed.Syscall != setCall || failed.Err != unix.ENOMEM {
+			t.Errorf("New: %v, %v, want ENOMEM of %s", l, err, setCall)
+		}
+	})
+	if next(t) != free {
+		t.Error("something was left open")
+	}
+}
+
+// A change that a signal interrupts has been made.
+func TestAnInterruptedChangeIsMade(t *testing.T) {
+	l := bareLoop(t)
+	fd, _ := pair(t)
+	refusing(t, unix.EINTR, func() {
+		if err := l.Add(fd, nothing); err != nil {
+			t.Errorf("Add: %v", err)
+		}
+		if err := l.Want(fd, true, true); err != nil {
+			t.Errorf("Want: %v", err)
+		}
+	})
 }
