@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -17,10 +14,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 // A bench has the tests of one judge, compiled without a mutant, and what is
@@ -178,9 +175,6 @@ type outcome struct {
 	text   string   // what they printed
 }
 
-// most is how much of what tests print is kept: enough for the suite's own output.
-const most = 1 << 20
-
 // A trialRun is how a test binary is run.
 type trialRun struct {
 	binary  string
@@ -193,93 +187,67 @@ type trialRun struct {
 
 // execute runs a test binary until it ends or enough has failed. Whatever it has
 // started is killed afterwards.
-func (b *bench) execute(ctx context.Context, r trialRun) (outcome, error) {
+func (b *bench) execute(ctx context.Context, r trialRun) (o outcome, err error) {
 	if err := os.MkdirAll(r.temp, 0o777); err != nil {
-		return outcome{}, err
+		return o, err
 	}
 	defer os.RemoveAll(r.temp)
-	ctx, cancel := context.WithTimeout(ctx, r.limit+15*time.Second) // for one that does not obey its limit
-	defer cancel()
-	cmd := r.command(ctx, b.dir)
-	kill := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.Cancel = kill
-	read, write, err := os.Pipe()
+	p, err := r.command(b.dir).Start()
 	if err != nil {
-		return outcome{}, err
+		return o, err
 	}
-	defer read.Close()
-	cmd.Stdout, cmd.Stderr = write, write
-	err = cmd.Start()
-	write.Close()
-	if err != nil {
-		return outcome{}, err
+	defer p.Kill()
+	defer context.AfterFunc(ctx, p.Kill)()
+	seen := 0
+	enough := p.Stdout.WaitAll(r.limit+grace, func(lines []string) bool {
+		for _, line := range lines[seen:] {
+			o.read(line)
+		}
+		seen = len(lines)
+		return r.stop != nil && r.stop(o.failed)
+	})
+	if !enough {
+		code, err := p.Wait(grace)
+		o.end(code, err)
 	}
-	out := make(chan outcome, 1)
-	go func() { out <- follow(read, r.stop, func() { kill() }) }()
-	err = cmd.Wait()
-	kill()                                            // what the tests have left behind
-	read.SetReadDeadline(time.Now().Add(time.Second)) // and what has left its process group
-	o := <-out
-	o.judge(ctx, err)
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return o, ctx.Err()
-	}
-	return o, nil
+	o.text = p.Stdout.Text()
+	return o, ctx.Err()
 }
+
+// grace is what a test binary gets that does not obey its own limit.
+const grace = 10 * time.Second
 
 // command is a process group of its own. Its memory has a limit: a mutant may
 // collect bytes until there are no more.
-func (r trialRun) command(ctx context.Context, dir string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "sh", "-c", `ulimit -v 8388608; exec "$0" "$@"`, r.binary,
-		"-test.v", "-test.timeout", r.limit.String(), "-test.run", r.pattern)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "TMPDIR="+r.temp)
+func (r trialRun) command(dir string) proc.Command {
+	c := proc.Command{Dir: dir, Together: true, Group: true, Env: []string{"TMPDIR=" + r.temp}}
+	c.Args = []string{"sh", "-c", `ulimit -v 8388608; exec "$0" "$@"`, r.binary,
+		"-test.v", "-test.timeout", r.limit.String(), "-test.run", r.pattern}
 	if r.overlay != "" {
-		cmd.Env = append(cmd.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+r.overlay))
+		c.Env = append(c.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+r.overlay))
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return cmd
+	return c
 }
 
-// follow reads what the tests print, and calls enough when stop says so.
-func follow(r io.Reader, stop func([]string) bool, enough func()) (o outcome) {
-	lines := bufio.NewReader(r)
-	var text strings.Builder
-	running := false // in a list of tests
-	for {
-		line, err := lines.ReadString('\n')
-		if text.Len() < most {
-			text.WriteString(line)
-		}
-		switch m := result.FindStringSubmatch(line); {
-		case m != nil && m[1] == "FAIL":
-			o.failed = append(o.failed, m[2])
-			if stop != nil && stop(o.failed) {
-				enough()
-			}
-		case strings.HasPrefix(line, "panic: test timed out after"):
-			o.status = timedOut
-		case o.status == timedOut && strings.HasPrefix(line, "\trunning tests:"):
-			running = true
-		case running && strings.HasPrefix(line, "\t\t"):
-			name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-			o.hung = append(o.hung, name)
-		case running:
-			running = false
-		}
-		if err != nil {
-			o.text = text.String()
-			return o
-		}
-	}
-}
-
-// judge says how a run ended whose process ended with err.
-func (o *outcome) judge(ctx context.Context, err error) {
-	switch {
-	case o.status == timedOut || errors.Is(ctx.Err(), context.DeadlineExceeded):
+// read takes one line of what tests print.
+func (o *outcome) read(line string) {
+	switch m := result.FindStringSubmatch(line); {
+	case m != nil && m[1] == "FAIL":
+		o.failed, o.status = append(o.failed, m[2]), failed
+	case strings.HasPrefix(line, "panic: test timed out after"):
 		o.status = timedOut
-	case err == nil:
+	case o.status == timedOut && strings.HasPrefix(line, "\t\t"): // a test that was running
+		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		o.hung = append(o.hung, name)
+	}
+}
+
+// end says how a run ended that nobody stopped: with an exit code, or not at all.
+func (o *outcome) end(code int, err error) {
+	switch {
+	case o.status == timedOut || err != nil:
+		o.status = timedOut
+	case code == 0:
 		o.status = passed
 	default:
 		o.status = failed

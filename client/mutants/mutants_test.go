@@ -311,13 +311,24 @@ func TestLeaves(t *testing.T) {
 	}
 }
 
-// The first test that fails ends a run.
-func TestFollow(t *testing.T) {
+func TestOutcome(t *testing.T) {
 	b := &bench{parent: "TestEcho"}
-	enough := 0
-	o := follow(strings.NewReader("=== RUN   TestEcho\n    --- PASS: TestEcho/a (0.00s)\n    --- FAIL: TestEcho/b (1.00s)\n"), b.firstFailure, func() { enough++ })
-	if enough != 1 || b.leaf(o.failed) != "b" {
-		t.Errorf("ended %d times, for %v", enough, o.failed)
+	read := func(text string) (o outcome) {
+		for line := range strings.Lines(text) {
+			o.read(strings.TrimSuffix(line, "\n"))
+		}
+		return o
+	}
+	if o := read("=== RUN   TestEcho\n    --- PASS: TestEcho/a (0.00s)\n    --- FAIL: TestEcho/b (1.00s)"); !b.firstFailure(o.failed) || b.leaf(o.failed) != "b" {
+		t.Errorf("failed: %v", o.failed)
+	}
+	if o := read("--- FAIL: TestEcho (1.00s)"); b.firstFailure(o.failed) {
+		t.Error("that the suite failed says nothing before a check has")
+	}
+	o := read("panic: test timed out after 1s\n\trunning tests:\n\t\tTestEcho (1s)\n\t\tTestEcho/a (1s)\n\ngoroutine 1")
+	o.end(2, nil)
+	if o.status != timedOut || b.leaf(o.hung) != "a" {
+		t.Errorf("%v, running: %v", o.status, o.hung)
 	}
 }
 
