@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -329,6 +330,48 @@ func TestOutcome(t *testing.T) {
 	o.end(2, nil)
 	if o.status != timedOut || b.leaf(o.hung) != "a" {
 		t.Errorf("%v, running: %v", o.status, o.hung)
+	}
+}
+
+// A question has one right answer among promises that hold, and shows its line.
+func TestQuestion(t *testing.T) {
+	s, err := readSource(tiny(t, half), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutants := s.mutants("subject")
+	m := mutants[slices.IndexFunc(mutants, func(m *mutant) bool { return m.kind == deleted && m.old == "n++" })]
+	b := &bench{parent: "TestEcho", checks: map[string]promise{}}
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		chapter := "this"
+		if name > "e" {
+			chapter = "another"
+		}
+		b.checks[name] = promise{"promise " + name, chapter, false}
+		b.tests = append(b.tests, test{name: name})
+	}
+	q := &question{m: m, words: b.checks, fails: []string{"c", "d"}, context: around(s, m), came: "=== RUN\nnot what was expected\n"}
+	q.choose(b, rand.New(rand.NewPCG(1, 0)))
+	if len(q.choices) != choices || q.choices[q.right] != "c" || slices.Contains(q.choices, "d") || !slices.Contains(q.choices, "a") {
+		t.Errorf("choices: %v, right: %d", q.choices, q.right)
+	}
+	if want := "     7  func loop() (n int) {\n     8      for n < 5 {\n-    9          n++\n    10      }\n    11      return n\n    12  }\n"; q.context != want {
+		t.Errorf("context:\n%swant:\n%s", q.context, want)
+	}
+	answer := q.answer(1)
+	for _, want := range []string{") is right: the check c\n", "as good an answer: d\n", "| not what was expected\n"} {
+		if !strings.Contains(answer, want) {
+			t.Errorf("the answer lacks %q:\n%s", want, answer)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "answers")
+	var out bytes.Buffer
+	session := &session{options: options{answers: file}, out: &out}
+	if err := session.put(1, q); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(file); string(kept) != answer+"\n" || err != nil || strings.Contains(out.String(), "right") {
+		t.Errorf("%v, answers: %s\nquestion: %s", err, kept, &out)
 	}
 }
 

@@ -197,13 +197,20 @@ func (q *question) distance(name string) int {
 	return 1
 }
 
-// around is the code around a line, which has a minus.
+// around is the code around a line, which has a minus: of the same declaration,
+// half a screen at most.
 func around(s *source, m *mutant) string {
-	const before, after = 12, 8 // lines: half a screen
-	i := slices.IndexFunc(s.files, func(f *sourceFile) bool { return f.name == m.base })
-	lines := strings.Split(strings.TrimSuffix(string(s.files[i].text), "\n"), "\n")
+	f := s.files[slices.IndexFunc(s.files, func(f *sourceFile) bool { return f.name == m.base })]
+	first, last := m.line-12, m.line+8
+	for _, decl := range f.tree.Decls {
+		from, to := s.positions.Position(decl.Pos()), s.positions.Position(decl.End())
+		if from.Offset <= m.edit.from && m.edit.from < to.Offset {
+			first, last = max(first, from.Line), min(last, to.Line)
+		}
+	}
+	lines := strings.Split(string(f.text), "\n")
 	var b strings.Builder
-	for n := max(1, m.line-before); n <= min(len(lines), m.line+after); n++ {
+	for n := first; n <= last; n++ {
 		mark := " "
 		if n == m.line {
 			mark = "-"
