@@ -18,6 +18,7 @@ import (
 
 // narratedProgram uses a loop in every way that is narrated.
 func narratedProgram() {
+	time.AfterFunc(10*time.Second, func() { panic("the program does not end") })
 	flag.CommandLine = flag.NewFlagSet("", flag.ExitOnError)
 	narrate.Flag("v", "")
 	flag.CommandLine.Parse([]string{"-v=json"})
