@@ -146,6 +146,21 @@ func TestEveryGoesOn(t *testing.T) {
 	}
 }
 
+// The shortest period there is beats in every turn, and does not end.
+func TestEveryOfANanosecond(t *testing.T) {
+	l := bareLoop(t)
+	beats := 0
+	l.Every(1, func() {
+		if beats++; beats == 3 {
+			l.Stop()
+		}
+	})
+	run(t, l)
+	if beats != 3 {
+		t.Errorf("%d beats, want 3", beats)
+	}
+}
+
 // Only what was due when the turn's timers began is called in it.
 func TestATimerThatIsDueAtOnceWaitsForTheNextTurn(t *testing.T) {
 	l := bareLoop(t)
