@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"example/tcpladder/client/internal/faults"
 	"example/tcpladder/client/internal/target"
 	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/echotest"
@@ -32,6 +33,13 @@ and that many bytes) and 04 for one that echoes bytes.
 
 With -exercise it builds and checks what you wrote in docs/exercises.
 
+With -faults the kernel is hostile: calls of the server fail with every error
+that their manual pages list, and it must neither spin nor lose another client's
+bytes, and recover. This takes Linux and strace. It examines rungs, or a server in
+any language, started by what follows --; {addr} stands for a free address:
+
+  go run ./client check -faults -- python3 server.py {addr}
+
 Exit status: 0 if all passed; 1 if something failed; 2 for a wrong command line.
 
 `
@@ -43,7 +51,9 @@ func check(args []string) int {
 	addr := flags.String("addr", "", "check the server that listens on this `host:port`")
 	list := flags.Bool("list", false, "list the checks and their promises, and run none")
 	exercise := flags.String("exercise", "", "check your attempt at the exercise of this `name`, such as 01-threads")
+	hostile := flags.Bool("faults", false, "examine rungs, or the server that -- COMMAND {addr} starts, under a kernel whose calls fail")
 	only := flags.String("run", "", "only the checks whose name this regular `expression` matches")
+	args, command := faults.Split(args)
 	names, err := mixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Print(checkUsage)
@@ -58,9 +68,13 @@ func check(args []string) int {
 	if *exercise != "" && (len(names) > 0 || *addr != "") {
 		rungErr = errors.New("-exercise goes with neither a rung nor -addr")
 	}
-	if err := errors.Join(err, reErr, rungErr); err != nil {
+	goErr := goTogether(*hostile, command, *addr+*exercise, names)
+	if err := errors.Join(err, reErr, rungErr, goErr); err != nil {
 		fmt.Fprintln(os.Stderr, "check:", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return 2
+	}
+	if *hostile {
+		return checkFaults(chosen, command, match, *list)
 	}
 	if *exercise != "" {
 		return checkExercise(*exercise, match, *list)

@@ -1,0 +1,156 @@
+// Package faults examines a server under a hostile kernel: one whose accept,
+// read, write, select, poll, close and epoll calls fail, every second time, with
+// the errors that their manual pages list and with one that nobody expects.
+//
+// strace(1) plays the kernel: it can answer a system call of a process in any
+// language, and is attached only when the server listens. A [Fault] is one call
+// and one error. Each has a server of its own, some clients whose calls fail, and
+// others whose calls do not. See rules.go for what is judged.
+package faults
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A Subject is a server to examine.
+type Subject struct {
+	Name string   // what the report calls it
+	Argv []string // its command; {addr} stands for a free address
+	Rung bool     // a rung stops with status 0
+	// SleepsOnENOMEM: a server that has nowhere to report it to, and can do no
+	// better, waits until the kernel has memory for its sets again.
+	SleepsOnENOMEM bool
+}
+
+// A Count is how many faults passed, failed or were not examined.
+type Count struct{ Passed, Failed, Skipped int }
+
+// A role is what a call is for: it says who is hit by its failure.
+type role int
+
+const (
+	accepting   role = iota // new clients
+	serving                 // the one client whose descriptor it is
+	waiting                 // everybody
+	registering             // the one client whose descriptor it is
+	closing                 // nobody: it cannot be mended
+)
+
+// A call is a system call, or several that do the same.
+type call struct {
+	name       string
+	role       role
+	made       []string // as strace names them
+	manual     string   // whose errors these are
+	errnos     string
+	unexpected string // an error that the manual does not list
+	chapter    string
+}
+
+var calls = []call{
+	{"accept", accepting, []string{"accept", "accept4"}, "accept(2)",
+		"EAGAIN EINTR ECONNABORTED EMFILE ENFILE ENOBUFS ENOMEM EPERM EPROTO ENOPROTOOPT EOPNOTSUPP " +
+			"ENETDOWN ENETUNREACH EHOSTDOWN EHOSTUNREACH ENONET ENOSR ESOCKTNOSUPPORT EPROTONOSUPPORT " +
+			"ETIMEDOUT EBADF EFAULT EINVAL ENOTSOCK", "EACCES", "docs/01-blocking.md"},
+	// read(2) leaves some to the kind of descriptor: for a socket recv(2) and tcp(7),
+	// and ECONNRESET, which only the code and POSIX list.
+	{"read", serving, []string{"read", "readv", "recvfrom", "recvmsg", "recv"}, "read(2), recv(2), tcp(7)",
+		"EAGAIN EINTR ECONNRESET ETIMEDOUT EIO ENOMEM ENOTCONN ECONNREFUSED EBADF EFAULT EINVAL EISDIR ENOTSOCK",
+		"EACCES", "docs/01-blocking.md"},
+	{"write", serving, []string{"write", "writev", "sendto", "sendmsg", "send"}, "write(2), send(2), tcp(7)",
+		"EAGAIN EINTR EPIPE ECONNRESET ETIMEDOUT EIO ENOBUFS ENOMEM EPERM EACCES EBADF EFAULT EINVAL ENOTSOCK ENOTCONN " +
+			"EISCONN EALREADY EDESTADDRREQ EMSGSIZE EOPNOTSUPP ENOSPC EDQUOT EFBIG", "EXDEV", "docs/01-blocking.md"},
+	{"select", waiting, []string{"select", "_newselect", "pselect6", "pselect6_time64"}, "select(2)",
+		"EINTR ENOMEM EBADF EINVAL", "EPERM", "docs/03-select.md"},
+	{"poll", waiting, []string{"poll", "ppoll", "ppoll_time64"}, "poll(2)",
+		"EINTR ENOMEM EFAULT EINVAL", "EPERM", "docs/03-select.md"},
+	{"epoll_wait", waiting, []string{"epoll_wait", "epoll_pwait", "epoll_pwait2"}, "epoll_wait(2)",
+		"EINTR EBADF EFAULT EINVAL", "EPERM", "docs/04-kqueue.md"},
+	{"epoll_ctl", registering, []string{"epoll_ctl"}, "epoll_ctl(2)",
+		"ENOMEM ENOSPC EBADF EEXIST EINVAL ELOOP ENOENT EPERM", "EIO", "docs/04-kqueue.md"},
+	// EAGAIN is one that tempts into closing again.
+	{"close", closing, []string{"close"}, "close(2)",
+		"EINTR EIO ENOSPC EDQUOT EBADF", "EAGAIN", "docs/01-blocking.md"},
+}
+
+// A fault is one call that fails with one error.
+type fault struct {
+	call  *call
+	errno string
+}
+
+func (f fault) name() string { return f.call.name + "/" + f.errno }
+
+// passing reports whether the error says no more than: not this time. Then not even
+// the client whose call it was may notice.
+func (f fault) passing() bool { return f.errno == "EINTR" || f.errno == "EAGAIN" }
+
+// mayEnd reports whether the server may end: the listener or the place where it
+// sleeps is broken for good.
+func (f fault) mayEnd(s Subject) bool {
+	switch f.call.role {
+	case accepting:
+		return slices.Contains([]string{"EBADF", "EINVAL", "ENOTSOCK", "EFAULT"}, f.errno)
+	case waiting:
+		return f.errno != "EINTR" && !(s.SleepsOnENOMEM && f.errno == "ENOMEM")
+	}
+	return false
+}
+
+// faults are those of a call whose name match accepts.
+func (c *call) faults(match *regexp.Regexp) []fault {
+	var list []fault
+	for _, errno := range append(strings.Fields(c.errnos), c.unexpected) {
+		if f := (fault{c, errno}); match.MatchString(f.name()) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// Matches reports whether match accepts the name of any fault.
+func Matches(match *regexp.Regexp) bool {
+	return slices.ContainsFunc(calls, func(c call) bool { return len(c.faults(match)) > 0 })
+}
+
+// List writes the faults whose name match accepts, a paragraph for each call.
+func List(out io.Writer, match *regexp.Regexp) {
+	for i := range calls {
+		c := &calls[i]
+		var words []string
+		for _, f := range c.faults(match) {
+			words = append(words, f.errno)
+		}
+		if len(words) == 0 {
+			continue
+		}
+		fmt.Fprintf(out, "  %-11s %s: %s; %s is not listed there\n", c.name, strings.Join(c.made, ", "), c.manual, c.unexpected)
+		paragraph(out, words)
+	}
+}
+
+// paragraph writes words in lines that fit a screen.
+func paragraph(out io.Writer, words []string) {
+	const indent, width = "              ", 100
+	line := indent
+	for i, w := range words {
+		if i > 0 && len([]rune(line))+len([]rune(w)) > width {
+			fmt.Fprintln(out, strings.TrimRight(line, " "))
+			line = indent
+		}
+		line += w + "  "
+	}
+	fmt.Fprintln(out, strings.TrimRight(line, " "))
+}
+
+// Split cuts a command line at --: what follows it is the command of a server.
+func Split(args []string) (rest, command []string) {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return args[:i], args[i+1:]
+	}
+	return args, nil
+}

@@ -1,0 +1,143 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"example/tcpladder/shared/proc"
+)
+
+// A server is a subject that runs.
+type server struct {
+	*proc.Process
+	addr  string
+	group int // of processes
+}
+
+func start(ctx context.Context, argv []string) (s *server, err error) {
+	// A free address may be taken by somebody else before the server has it.
+	for range 3 {
+		if s, err = startOnce(ctx, argv); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return s, err
+}
+
+func startOnce(ctx context.Context, argv []string) (*server, error) {
+	p, err := proc.Command{Args: argv, Group: true}.Start()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{Process: p, group: p.Pid}
+	if s.addr, err = p.Ready(ctx); err != nil {
+		s.kill()
+		return nil, s.explain(err)
+	}
+	return s, nil
+}
+
+// explain adds to an error what the server has to say.
+func (s *server) explain(err error) error {
+	if words := lastWords(s.Stderr.All()); words != "" {
+		return fmt.Errorf("%w (it says: %s)", err, words)
+	}
+	return err
+}
+
+// lastWords picks the line that says why the server ended: what a Go program
+// begins its end with, or else the last one. (A traceback of Python ends with the
+// exception.)
+func lastWords(lines []string) string {
+	for _, line := range lines {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return line
+		}
+	}
+	for _, line := range slices.Backward(lines) {
+		if strings.TrimSpace(line) != "" {
+			return line
+		}
+	}
+	return ""
+}
+
+// ends waits until the server has ended, and ends what it has left behind: children
+// that keep its output open.
+func (s *server) ends(limit time.Duration) bool {
+	deadline := time.Now().Add(limit)
+	for !s.Gone() && time.Now().Before(deadline) {
+		s.Wait(10 * time.Millisecond) // there is no event while its output is open
+	}
+	if !s.Gone() {
+		return false
+	}
+	s.kill()
+	return true
+}
+
+// wanted is for how long all the threads of the server's processes have had a CPU or
+// waited for one.
+func (s *server) wanted() (sum time.Duration) {
+	for _, pid := range family(s.group) {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		for _, task := range tasks {
+			var had, waited int64 // ns; see sched-stats in the kernel's documentation
+			text, _ := os.ReadFile(task)
+			fmt.Sscan(string(text), &had, &waited)
+			sum += time.Duration(had + waited)
+		}
+	}
+	return sum
+}
+
+// stop sends SIGTERM and waits for the end. Of another program's shell we want no
+// more than that it ends.
+func (s *server) stop(rung bool) error {
+	if rung {
+		syscall.Kill(s.Pid, syscall.SIGTERM)
+	} else {
+		syscall.Kill(-s.group, syscall.SIGTERM)
+	}
+	if !s.ends(proc.Patience) {
+		return fmt.Errorf("still running %v after SIGTERM", proc.Patience)
+	}
+	if code, _ := s.Wait(proc.Patience); rung && code != 0 {
+		return fmt.Errorf("after SIGTERM: %s", s.State())
+	}
+	return nil
+}
+
+// kill leaves nothing behind.
+func (s *server) kill() {
+	for _, pid := range family(s.group) {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	s.Kill()
+}
+
+// socketPath finds one of the server's sockets.
+func (s *server) socketPath(match func(socket) bool) string {
+	for _, k := range sockets(s.Pid) {
+		if match(k) {
+			return k.path
+		}
+	}
+	return ""
+}
+
+func (s *server) listener() string {
+	return s.socketPath(func(k socket) bool { return k.listens && k.local == portOf(s.addr) })
+}
+
+// served is the server's end of a client's connection, once it is accepted.
+func (s *server) served(c *client) string {
+	local := portOf(c.conn.LocalAddr().String())
+	return s.socketPath(func(k socket) bool { return !k.listens && k.local == portOf(s.addr) && k.remote == local })
+}

@@ -1,0 +1,471 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"example/tcpladder/shared/proc"
+)
+
+// A verdict is what came of one fault.
+type verdict struct {
+	ended   bool   // the server did, as it may
+	skipped string // why nothing can be said
+	*problem
+}
+
+// A problem is what went wrong, by kind, and the evidence.
+type problem struct {
+	kind   kind
+	got    string
+	words  string // the server's own
+	sent   string
+	waited bool // it took a time limit to find out
+	fault  fault
+}
+
+type kind int
+
+const (
+	died     kind = iota // the server ended, and must not
+	badEnd               // it may end, but not like this
+	spins                // it burns CPU
+	lost                 // another client misses bytes
+	own                  // the client of a call that did not fail for good misses bytes
+	hole                 // the client whose call failed is sent something else
+	hangs                // it is neither served nor dropped
+	unserved             // a client that was not accepted at once never was
+	again                // a second close
+	stuck                // after the faults a new client is not served
+	stops                // SIGTERM does not end it, or not with status 0
+)
+
+// A trial is one fault: a server, a kernel and clients.
+type trial struct {
+	e         *examiner
+	f         fault
+	s         *server
+	k         *kernel
+	listener  string    // its socket
+	victims   []*client // whose calls fail
+	others    []*client // whose calls do not
+	newcomers []*client // that connect meanwhile
+	parted    int       // victims that have left
+	number    int       // of the last client
+	before    int       // lines on standard error
+}
+
+// trialTime bounds one fault, whatever the server does.
+const trialTime = 60 * time.Second
+
+// try examines one fault.
+func (e *examiner) try(ctx context.Context, f fault) (verdict, error) {
+	limited, cancel := context.WithTimeout(ctx, trialTime)
+	defer cancel()
+	s, err := start(limited, e.subject.Argv)
+	if err != nil {
+		return verdict{}, err
+	}
+	defer s.kill()
+	t := &trial{e: e, f: f, s: s}
+	defer t.leave()
+	if p := t.arrive(limited); p != nil {
+		return verdict{}, fmt.Errorf("before any fault: %s", p.got)
+	}
+	t.listener = s.listener()
+	t.before = len(t.s.Stderr.All())
+	if t.k, err = attach(limited, family(s.group), t.order()); err != nil {
+		return verdict{}, err
+	}
+	v := t.conclude(t.play(limited))
+	return v, ctx.Err()
+}
+
+// order says what is to fail. Which descriptors are a client's is known, so only
+// calls on these fail; the descriptor of a client that is still to come is not, so
+// for these calls it is every descriptor of their kind.
+func (t *trial) order() order {
+	o := order{calls: t.e.habits.made[t.f.call.name], errno: t.f.errno, when: second}
+	switch t.f.call.role {
+	case serving:
+		o.paths = t.paths(t.victims)
+	case closing:
+		o.paths, o.when = t.paths(t.victims), first // and the clients between them close in peace
+	case waiting:
+		o.paths = append(t.paths(t.others), t.listener)
+		if t.f.call.name == "epoll_wait" {
+			o.paths = []string{epollPath}
+		}
+	}
+	return o
+}
+
+func (t *trial) paths(clients []*client) (paths []string) {
+	for _, c := range clients {
+		if c.served = t.s.served(c); c.served != "" {
+			paths = append(paths, c.served)
+		}
+	}
+	return paths
+}
+
+// arrive connects those who are there before the kernel turns hostile. A server of
+// one client at a time serves the first, and another one waits.
+func (t *trial) arrive(ctx context.Context) *problem {
+	victims, others := 0, 1
+	switch t.f.call.role {
+	case serving, closing:
+		victims, others = 2, 2
+	case waiting:
+		others = 2
+	}
+	together := t.e.habits.concurrent
+	if !together {
+		victims, others = min(victims, 1), min(victims, 1)
+		if t.f.call.role == waiting {
+			others = 1
+		}
+	}
+	for i := range victims + others {
+		c, p := t.connect(ctx)
+		if p != nil {
+			return p
+		}
+		if i < victims {
+			t.victims = append(t.victims, c)
+		} else {
+			t.others = append(t.others, c)
+		}
+		c.say()
+		if i > 0 && !together {
+			continue // it has to wait
+		}
+		if s := c.await(ctx, proc.Patience); s != complete {
+			return &problem{kind: stuck, got: c.name + ": " + c.tale()}
+		}
+	}
+	return nil
+}
+
+func (t *trial) connect(ctx context.Context) (*client, *problem) {
+	t.number++
+	name := fmt.Sprintf("client %d", t.number)
+	c, err := connect(ctx, t.s.addr, name)
+	if err != nil {
+		return nil, &problem{kind: stuck, got: name + " cannot connect: " + plain(err)}
+	}
+	return c, nil
+}
+
+func (t *trial) leave() {
+	for _, list := range [][]*client{t.victims, t.others, t.newcomers} {
+		for _, c := range list {
+			c.conn.Close()
+		}
+	}
+}
+
+// play has the kernel fail calls, lets go of the server, and looks whether all is
+// well again.
+func (t *trial) play(ctx context.Context) *problem {
+	defer t.k.detach()
+	if p := t.provoke(ctx); p != nil {
+		return p
+	}
+	if p := t.calm(ctx, t.k); p != nil {
+		return p
+	}
+	t.k.detach()
+	if t.k.again != "" {
+		return &problem{kind: again, got: t.k.again}
+	}
+	if p := t.recover(ctx); p != nil {
+		return p
+	}
+	if p := t.calm(ctx, nil); p != nil {
+		return p
+	}
+	t.leave()
+	if err := t.s.stop(t.e.subject.Rung); err != nil {
+		return &problem{kind: stops, got: err.Error(), waited: true}
+	}
+	return nil
+}
+
+// enough is how many calls are to fail: one might be luck.
+const enough = 2
+
+// moment is how long we look for something before we go on; it need not come.
+const moment = 100 * time.Millisecond
+
+// provoke has the server make the call until it has failed often enough.
+func (t *trial) provoke(ctx context.Context) *problem {
+	const most = 30 // times; a thread's first call never fails
+	for i := 0; i < most && len(t.k.failures()) < enough && ctx.Err() == nil; i++ {
+		var p *problem
+		switch t.f.call.role {
+		case accepting, registering:
+			p = t.welcome(ctx)
+		case serving:
+			p = t.serve(ctx)
+		case closing:
+			p = t.part(ctx)
+		case waiting:
+			p = t.talk(ctx)
+		}
+		if p != nil {
+			return p
+		}
+		if len(t.victims) > 0 && t.noneLeft() {
+			break
+		}
+	}
+	return nil
+}
+
+// noneLeft reports whether no victim is there whose calls could still fail.
+func (t *trial) noneLeft() bool {
+	if t.f.call.role == closing {
+		return t.parted == len(t.victims)
+	}
+	return !slices.ContainsFunc(t.victims, func(c *client) bool { return !c.over() })
+}
+
+// welcome has one more client connect. If its accept failed, a server that sleeps
+// until something happens may not see it before the next one comes.
+func (t *trial) welcome(ctx context.Context) *problem {
+	c, p := t.connect(ctx)
+	if p != nil {
+		return p
+	}
+	t.newcomers = append(t.newcomers, c)
+	c.say()
+	if t.e.habits.concurrent {
+		c.await(ctx, moment)
+		return t.talk(ctx)
+	}
+	defer c.conn.Close()
+	return t.judgeNew(ctx, c)
+}
+
+// serve has the victims say something.
+func (t *trial) serve(ctx context.Context) *problem {
+	for _, c := range t.victims {
+		if !c.over() {
+			c.say()
+			c.await(ctx, moment)
+		}
+	}
+	return t.talk(ctx)
+}
+
+// part has the next victim leave, and then one whose close does not fail.
+func (t *trial) part(ctx context.Context) *problem {
+	t.victims[t.parted].conn.Close()
+	t.parted++
+	t.k.wait(ctx, proc.Patience, func(k *kernel) bool { return k.seen["close"] >= t.parted })
+	if t.e.habits.concurrent && len(t.others) > 1 {
+		t.others[0].conn.Close()
+		t.others = t.others[1:]
+	}
+	return t.talk(ctx)
+}
+
+// talk has the others say something, and all of it must come back. In a server of
+// one client at a time they have to wait as long as the victim is there.
+func (t *trial) talk(ctx context.Context) *problem {
+	if !t.e.habits.concurrent && len(t.victims) > 0 {
+		return nil
+	}
+	for _, c := range t.others {
+		c.say()
+		s := c.await(ctx, proc.Patience)
+		if s == dropped && t.waitsAlone(c) {
+			continue
+		}
+		if s != complete {
+			return &problem{kind: lost, got: c.name + ": " + c.tale(), waited: s == waits}
+		}
+	}
+	return nil
+}
+
+// waitsAlone reports whether the server waits for c alone, in a process or a thread,
+// and this wait has failed: then it was c's own, who may be dropped.
+func (t *trial) waitsAlone(c *client) bool {
+	if t.f.call.role != waiting || t.f.passing() {
+		return false
+	}
+	return slices.ContainsFunc(t.k.failures(), func(call string) bool {
+		shared := slices.ContainsFunc(t.others, func(o *client) bool { return o != c && strings.Contains(call, "<"+o.served+">") })
+		return strings.Contains(call, "<"+c.served+">") && !shared && !strings.Contains(call, "<"+t.listener+">")
+	})
+}
+
+// stray finds a call that failed and should not have: on the listener of something
+// else, or on a descriptor that is the server's own.
+func (t *trial) stray() string {
+	want := ""
+	switch t.f.call.role {
+	case accepting:
+		want = "<" + t.listener + ">"
+	case registering:
+		want = "<socket:["
+	}
+	for _, call := range t.k.failures() {
+		if !strings.Contains(call, want) {
+			return call
+		}
+	}
+	return ""
+}
+
+// recover: no call fails any more.
+func (t *trial) recover(ctx context.Context) *problem {
+	for _, c := range t.victims {
+		if p := t.judge(ctx, c); p != nil {
+			return p
+		}
+		if !t.e.habits.concurrent {
+			c.conn.Close()
+		}
+	}
+	together := t.e.habits.concurrent
+	if !together {
+		for _, c := range t.others {
+			if s := c.await(ctx, proc.Patience); s != complete {
+				return &problem{kind: lost, got: c.name + ", who waited: " + c.tale(), waited: s == waits}
+			}
+			c.conn.Close()
+		}
+		t.others = nil
+	}
+	c, p := t.connect(ctx)
+	if p != nil {
+		return p
+	}
+	defer c.conn.Close()
+	c.say()
+	if s := c.await(ctx, proc.Patience); s != complete {
+		return &problem{kind: stuck, got: "a new client: " + c.tale(), waited: s == waits}
+	}
+	for i := 0; together && i < len(t.newcomers); i++ { // others were judged when they came
+		if p := t.judgeNew(ctx, t.newcomers[i]); p != nil {
+			return p
+		}
+	}
+	return t.talk(ctx)
+}
+
+// judge looks at a client whose calls failed. It may have been dropped for that,
+// but not if the error only said: not this time. (On a descriptor that blocks,
+// EAGAIN says something else: a time limit.) What it says now gives an edge-triggered
+// server, to which the kernel has lied about its last bytes, another event.
+func (t *trial) judge(ctx context.Context, c *client) *problem {
+	if t.f.call.role == closing {
+		return nil
+	}
+	if !c.over() {
+		c.say()
+	}
+	s := c.await(ctx, proc.Patience)
+	p := &problem{got: c.name + ", whose call failed: " + c.tale(), waited: s == waits}
+	harmless := t.f.errno == "EINTR" || t.f.errno == "EAGAIN" && t.e.habits.nonblocking
+	switch {
+	case s == wrong:
+		p.kind = hole
+	case harmless && (s != complete || c.over()):
+		p.kind = own
+	case s == waits:
+		p.kind = hangs
+	default:
+		return nil
+	}
+	return p
+}
+
+// judgeNew looks at a client that connected while calls failed. It is served; but
+// one that could not be registered may be dropped, and so may one that waits while
+// there are no descriptors left: that is how some tell it.
+func (t *trial) judgeNew(ctx context.Context, c *client) *problem {
+	s := c.await(ctx, proc.Patience)
+	p := &problem{kind: unserved, got: c.name + ": " + c.tale(), waited: s == waits}
+	if t.f.call.role == registering {
+		p.kind = hangs
+	}
+	switch {
+	case s == complete,
+		s == dropped && (p.kind == hangs || t.f.errno == "EMFILE" || t.f.errno == "ENFILE"),
+		s == waits && t.f.errno == "EEXIST": // it would mean that there is nothing to do
+		return nil
+	}
+	return p
+}
+
+// conclude weighs a problem, if there is one: a server that has ended has no
+// other.
+func (t *trial) conclude(p *problem) verdict {
+	t.k.detach()
+	switch stray := t.stray(); {
+	case stray != "":
+		return verdict{skipped: "it also hit " + stray}
+	case p != nil && p.kind != stops && t.s.ends(3*time.Second):
+		if p = t.end(p.got); p == nil {
+			return verdict{ended: true}
+		}
+	case p == nil && len(t.k.failures()) == 0:
+		return verdict{skipped: "the call was not made often enough"}
+	}
+	if p != nil {
+		p.fault = t.f
+		p.sent = t.tale()
+	}
+	return verdict{problem: p}
+}
+
+// end judges a server that has ended, which was noticed by what a client saw.
+func (t *trial) end(saw string) *problem {
+	lines := t.s.Stderr.All()[t.before:]
+	state := t.s.State()
+	p := &problem{kind: died, words: lastWords(lines), got: fmt.Sprintf("the server ended: %s (%s)", state, saw)}
+	if !t.f.mayEnd(t.e.subject) {
+		return p
+	}
+	if code, _ := t.s.Wait(proc.Patience); code == 1 && len(lines) == 1 {
+		return nil
+	}
+	p.kind = badEnd
+	p.got = fmt.Sprintf("%s, with %d lines on standard error", state, len(lines))
+	return p
+}
+
+// tale says what the kernel did.
+func (t *trial) tale() string {
+	failed := t.k.failures()
+	if len(failed) == 0 {
+		return t.f.errno + " was to be the answer to " + strings.Join(t.e.habits.made[t.f.call.name], " and ")
+	}
+	return fmt.Sprintf("%s, and so for %d of %d such calls", failed[0], len(failed), t.k.calls(t.e.habits.made[t.f.call.name]))
+}
+
+// plain is the system's error without what surrounds it.
+func plain(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	if err == io.EOF {
+		return "end of file"
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "nothing came in time"
+	}
+	return err.Error()
+}
