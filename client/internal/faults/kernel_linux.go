@@ -20,10 +20,12 @@ import (
 // Ready says why no server can be examined here.
 func Ready() error {
 	if _, err := exec.LookPath("strace"); err != nil {
-		return errors.New("-faults needs strace(1), which is not in PATH")
+		return errNoStrace
 	}
 	return nil
 }
+
+var errNoStrace = errors.New("-faults needs strace(1), which is not in PATH")
 
 // A kernel answers some system calls of some processes: strace(1), attached.
 //
@@ -64,7 +66,7 @@ const second, first = "2+2", "1+2"
 
 // attach returns when every process is attached.
 func attach(ctx context.Context, pids []int, o order) (*kernel, error) {
-	args := []string{"strace", "-f", "-y", "-s", "0", "-e", "signal=none", "-o", "/proc/self/fd/2"}
+	args := []string{"strace", "-f", "-y", "-s", "0", "-e", "abbrev=none", "-e", "signal=none", "-o", "/proc/self/fd/2"}
 	for _, pid := range pids {
 		args = append(args, "-p", strconv.Itoa(pid))
 	}
@@ -75,8 +77,7 @@ func attach(ctx context.Context, pids []int, o order) (*kernel, error) {
 	if o.errno != "" {
 		args = append(args, "-e", "inject="+strings.Join(o.calls, ",")+":error="+o.errno+":when="+o.when)
 	}
-	k := &kernel{attached: map[string]bool{}, half: map[string]string{}, made: map[object]int{}, seen: map[string]int{},
-		unclosed: map[string]string{}, changed: make(chan struct{})}
+	k := newKernel()
 	var err error
 	k.Process, err = proc.Command{Args: args, Group: true, Line: k.follow}.Start() // a Ctrl-C is for us
 	if err != nil {
@@ -90,6 +91,11 @@ func attach(ctx context.Context, pids []int, o order) (*kernel, error) {
 		return nil, k.refusal(ctx)
 	}
 	return k, nil
+}
+
+func newKernel() *kernel {
+	return &kernel{attached: map[string]bool{}, half: map[string]string{}, made: map[object]int{}, seen: map[string]int{},
+		unclosed: map[string]string{}, changed: make(chan struct{})}
 }
 
 // refusal says why strace did not attach.
@@ -241,10 +247,16 @@ func (k *kernel) wait(ctx context.Context, limit time.Duration, enough func(k *k
 	}
 }
 
-// detach ends strace, which lets go of the processes, and returns when all that
-// it saw is noted.
-func (k *kernel) detach() {
-	k.Signal(unix.SIGINT)
-	k.Wait(proc.Patience)
+// detach ends strace, which lets go of the processes, and returns when all that it
+// saw is noted. If they are about to end, it ends by itself; to tell it then would
+// have it wait for threads that wait for it.
+func (k *kernel) detach(s *server) {
+	limit := proc.Patience
+	if s.dying() {
+		limit = time.Second
+	} else {
+		k.Signal(unix.SIGINT)
+	}
+	k.Wait(limit)
 	k.Kill()
 }

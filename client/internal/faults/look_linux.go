@@ -30,6 +30,7 @@ func process(thread string) string {
 type stat struct {
 	pid, parent, group int
 	state              string
+	flags              uint
 }
 
 func statOf(pid int) (s stat, ok bool) {
@@ -39,7 +40,8 @@ func statOf(pid int) (s stat, ok bool) {
 		return s, false
 	}
 	s.pid = pid
-	_, err := fmt.Sscan(string(text[i+2:]), &s.state, &s.parent, &s.group)
+	var session, terminal, foreground int
+	_, err := fmt.Sscan(string(text[i+2:]), &s.state, &s.parent, &s.group, &session, &terminal, &foreground, &s.flags)
 	return s, err == nil
 }
 

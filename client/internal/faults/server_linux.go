@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,14 +38,19 @@ func startOnce(ctx context.Context, argv []string) (*server, error) {
 	}
 	s := &server{Process: p, group: p.Pid}
 	if s.addr, err = p.Ready(ctx); err != nil {
+		err = s.explain(err)
 		s.kill()
-		return nil, s.explain(err)
+		return nil, err
 	}
 	return s, nil
 }
 
-// explain adds to an error what the server has to say.
+// explain adds to an error what the server has to say, or says that it has ended.
 func (s *server) explain(err error) error {
+	if s.dying() {
+		s.kill()
+		err = errors.New("the server ended: " + s.State())
+	}
 	if words := lastWords(s.Stderr.All()); words != "" {
 		return fmt.Errorf("%w (it says: %s)", err, words)
 	}
@@ -68,14 +74,25 @@ func lastWords(lines []string) string {
 	return ""
 }
 
-// ends waits until the server has ended, and ends what it has left behind: children
-// that keep its output open.
-func (s *server) ends(limit time.Duration) bool {
-	deadline := time.Now().Add(limit)
-	for !s.Gone() && time.Now().Before(deadline) {
+// dying reports whether the server has ended, or is about to: its clients notice
+// that first.
+func (s *server) dying() bool {
+	const exiting = 4 // PF_EXITING, include/linux/sched.h
+	is, ok := statOf(s.group)
+	return !ok || is.flags&exiting != 0 || strings.ContainsAny(is.state, "ZX")
+}
+
+// ends waits until the server has ended, if it is about to (or its shell is, because
+// nobody listens any more), and ends what it has left behind: children that keep its
+// output open.
+func (s *server) ends() bool {
+	for deadline := time.Now().Add(proc.Patience); !s.dying() && time.Now().Before(deadline); {
+		if s.listener() != "" {
+			return false
+		}
 		s.Wait(10 * time.Millisecond) // there is no event while its output is open
 	}
-	if !s.Gone() {
+	if !s.dying() {
 		return false
 	}
 	s.kill()
@@ -105,9 +122,13 @@ func (s *server) stop(rung bool) error {
 	} else {
 		syscall.Kill(-s.group, syscall.SIGTERM)
 	}
-	if !s.ends(proc.Patience) {
-		return fmt.Errorf("still running %v after SIGTERM", proc.Patience)
+	for deadline := time.Now().Add(proc.Patience); !s.dying(); {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("still running %v after SIGTERM", proc.Patience)
+		}
+		s.Wait(10 * time.Millisecond)
 	}
+	s.kill()
 	if code, _ := s.Wait(proc.Patience); rung && code != 0 {
 		return fmt.Errorf("after SIGTERM: %s", s.State())
 	}

@@ -73,7 +73,7 @@ func (e *examiner) startle(ctx context.Context, s *server, c *client) error {
 	if c.await(ctx, proc.Patience) == complete {
 		return nil
 	}
-	if !s.ends(3 * time.Second) {
+	if !s.ends() {
 		return fmt.Errorf("it does not echo after SIGSTOP and SIGCONT: %s", c.tale())
 	}
 	r := readings[died][waiting]
@@ -104,7 +104,7 @@ func (e *examiner) watch(ctx context.Context, s *server, h *habits, a, b *client
 	if err != nil {
 		return err
 	}
-	defer k.detach()
+	defer k.detach(s)
 	have := descriptorsOf(group)
 	ours := func(d descriptor) bool { return d.path == listener || d.path == first }
 	sockets := slices.DeleteFunc(slices.Clone(have), func(d descriptor) bool { return !ours(d) })
@@ -134,7 +134,7 @@ func (e *examiner) watch(ctx context.Context, s *server, h *habits, a, b *client
 	k.wait(ctx, time.Second, func(k *kernel) bool {
 		return slices.ContainsFunc(k.objects("close"), func(o object) bool { return o.is == first })
 	})
-	k.detach()
+	k.detach(s)
 	e.learn(s, h, k, listener, first, have, sockets)
 	return nil
 }

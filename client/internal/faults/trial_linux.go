@@ -175,19 +175,19 @@ func (t *trial) leave() {
 // play has the kernel fail calls, lets go of the server, and looks whether all is
 // well again.
 func (t *trial) play(ctx context.Context) *problem {
-	defer t.k.detach()
+	defer t.k.detach(t.s)
 	if p := t.provoke(ctx); p != nil {
-		return p
+		return t.orSpins(ctx, t.k, p)
 	}
 	if p := t.calm(ctx, t.k); p != nil {
 		return p
 	}
-	t.k.detach()
+	t.k.detach(t.s)
 	if t.k.again != "" {
 		return &problem{kind: again, got: t.k.again}
 	}
 	if p := t.recover(ctx); p != nil {
-		return p
+		return t.orSpins(ctx, nil, p)
 	}
 	if p := t.calm(ctx, nil); p != nil {
 		return p
@@ -199,6 +199,16 @@ func (t *trial) play(ctx context.Context) *problem {
 	return nil
 }
 
+// orSpins is p, or what is behind it: a server that spins is late with everything.
+func (t *trial) orSpins(ctx context.Context, k *kernel, p *problem) *problem {
+	if p.waited {
+		if spins := t.calm(ctx, k); spins != nil {
+			return spins
+		}
+	}
+	return p
+}
+
 // enough is how many calls are to fail: one might be luck.
 const enough = 2
 
@@ -207,8 +217,11 @@ const moment = 100 * time.Millisecond
 
 // provoke has the server make the call until it has failed often enough.
 func (t *trial) provoke(ctx context.Context) *problem {
-	const most = 30 // times; a thread's first call never fails
+	most := 30 // times: a thread's first call never fails
 	for i := 0; i < most && len(t.k.failures()) < enough && ctx.Err() == nil; i++ {
+		if len(t.k.failures()) > 0 {
+			most = min(most, i+5) // perhaps the call is not made any more
+		}
 		var p *problem
 		switch t.f.call.role {
 		case accepting, registering:
@@ -412,11 +425,11 @@ func (t *trial) judgeNew(ctx context.Context, c *client) *problem {
 // conclude weighs a problem, if there is one: a server that has ended has no
 // other.
 func (t *trial) conclude(p *problem) verdict {
-	t.k.detach()
+	t.k.detach(t.s)
 	switch stray := t.stray(); {
 	case stray != "":
 		return verdict{skipped: "it also hit " + stray}
-	case p != nil && p.kind != stops && t.s.ends(3*time.Second):
+	case p != nil && p.kind != stops && t.s.ends():
 		if p = t.end(p.got); p == nil {
 			return verdict{ended: true}
 		}
