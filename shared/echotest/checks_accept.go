@@ -20,19 +20,31 @@ var acceptChecks = []Check{
 	{Name: "accept-one-client", Alone: true, Chapter: chapter1, Proof: hostile(acceptOneClient),
 		Promise: "an error of accept(2) that concerns one client is that client's: the next is accepted at once",
 		Cause:   "the error ends the server, pauses it, or is logged; accept(2) lists them: treat them like EAGAIN"},
-	{Name: "accept-in-a-row", Alone: true, Chapter: chapter1, Proof: hostile(acceptInARow),
+	{Name: "accept-in-a-row", Chapter: chapter1, Proof: hostile(acceptInARow),
 		Promise: "when accept(2) fails for one client after the other, the server pauses after 64 and goes on serving",
 		Cause:   "an error that should concern one client and never ends is retried without a pause"},
-	{Name: "accept-broken", Alone: true, Chapter: chapter1, Proof: acceptBroken,
+	{Name: "accept-broken", Chapter: chapter1, Proof: acceptBroken,
 		Promise: "an error of accept(2) that is the listener's ends the server with one line and status 1; no line before it is lost",
 		Cause:   "EBADF, EINVAL, ENOTSOCK or EFAULT is retried, or os.Exit comes before what the log still owes"},
-	{Name: "accept-broken-unread", Alone: true, Chapter: chapter1, Proof: acceptBrokenUnread,
+	{Name: "accept-broken-unread", Chapter: chapter1, Proof: acceptBrokenUnread,
 		Promise: "a fatal error ends the server with status 1 although nobody reads the log",
 		Cause:   "the last line waits for a reader forever"},
-	{Name: "accept-unknown", Alone: true, Chapter: chapter1, Proof: hostile(acceptUnknown),
-		Promise: "any other error of accept(2) pauses it, is logged once per episode, and hurts no client",
+	{Name: "accept-unknown", Chapter: chapter1, Proof: hostile(acceptUnknown),
+		Promise: "any other error of accept(2) pauses it for a moment, is logged once per episode, and hurts no client",
 		Cause:   "an error that nobody thought of is retried at once, forever: the default must be a pause"},
-	{Name: "select-without-memory", Alone: true, Chapter: chapter3, Proof: hostile(selectWithoutMemory),
+	{Name: "accept-nobody", Chapter: chapter2, when: concurrent, Proof: hostile(acceptNobody),
+		Promise: "an episode of failing accepts ends when nobody waits any more, and the next is logged again",
+		Cause:   "EAGAIN from accept(2) does not reset what says that the log knows"},
+	{Name: "accept-when-one-leaves", Chapter: chapter2, when: concurrent, Proof: hostile(acceptWhenOneLeaves),
+		Promise: "when a client leaves, a paused accept is tried again at once: there is a descriptor",
+		Cause:   "only the end of the pause resumes accept(2)"},
+	{Name: "stop-while-accept-fails", Chapter: chapter1, Proof: stopWhileAcceptFails,
+		Promise: "a stop while accept(2) is paused is as quiet as any other",
+		Cause:   "the timer that ends the pause outlives the listener"},
+	{Name: "accept-turns", Chapter: chapter3, when: func(p Promises) bool { return p.Concurrent && p.Sleeps }, Proof: On(acceptTurns, "-v=json"),
+		Promise: "at most 64 of a crowd are accepted in one turn, so that the others get theirs",
+		Cause:   "accept(2) is called until EAGAIN, however many come"},
+	{Name: "select-without-memory", Chapter: chapter3, Proof: hostile(selectWithoutMemory),
 		when:    func(p Promises) bool { return p.FDSet },
 		Promise: "ENOMEM from select(2) is slept through",
 		Cause:   "an error of select(2) that passes ends the server, or is retried without a pause"},
@@ -105,11 +117,10 @@ func (s *Server) answerAccept(k *kernel, p plan) error {
 	return nil
 }
 
-// quietCalls is how often accept may be called in a second of pauses of 100 ms.
-// A server that does not pause calls it thousands of times.
-const quietCalls = 30
-
 func acceptInARow(s *Server, k *kernel) error {
+	if err := s.rowsOf40(k); err != nil {
+		return err
+	}
 	witness, err := s.witness()
 	if err != nil {
 		return err
@@ -130,15 +141,42 @@ func acceptInARow(s *Server, k *kernel) error {
 		return &Failure{Sent: "accept(2) fails with ECONNABORTED each time", Want: "a pause of 100 ms after 64 in a row",
 			Got: fmt.Sprintf("%v between the 64th and the next", calls[64].Sub(calls[63]))}
 	}
-	if n := k.during("accept", time.Second); n > 64*quietCalls {
-		return &Failure{Sent: "accept(2) fails with ECONNABORTED each time", Want: "a pause of 100 ms after each 64",
-			Got: fmt.Sprintf("%d calls in a second", n)}
+	if !k.wait("accept", 68, patience) {
+		return Failf("accept was called %d times only", k.count("accept"))
+	}
+	if calls := k.times("accept"); calls[67].Sub(calls[64]) < 150*time.Millisecond {
+		return &Failure{Sent: "accept(2) goes on to fail with ECONNABORTED", Want: "a pause of 100 ms after each call",
+			Got: fmt.Sprintf("3 more calls within %v", calls[67].Sub(calls[64]))}
 	}
 	if err := witness.each((*client).ping); err != nil {
 		return After(err, "accept(2) fails with ECONNABORTED each time")
 	}
 	k.set("accept", nil)
 	return After(waiting.answered(), "accept(2) works again")
+}
+
+// rowsOf40 has accept fail twice, 40 times in a row, with a success in between.
+func (s *Server) rowsOf40(k *kernel) error {
+	const row = 40
+	for range 2 {
+		if err := s.answerAccept(k, first(row, unix.ECONNABORTED)); err != nil {
+			return err
+		}
+		if err := s.alive(); err != nil {
+			return After(err, "accept(2) failed with ECONNABORTED 40 times in a row")
+		}
+		var gaps []time.Duration
+		calls := k.times("accept")
+		for i := range min(row, len(calls)-1) {
+			gaps = append(gaps, calls[i+1].Sub(calls[i]))
+		}
+		slices.Sort(gaps)
+		if slow := gaps[len(gaps)*3/4]; slow > 80*time.Millisecond {
+			return &Failure{Sent: "accept(2) fails with ECONNABORTED 40 times, and succeeds", Want: "no pause before the 64th in a row",
+				Got: fmt.Sprintf("a quarter of the calls came %v or more after the one before", slow)}
+		}
+	}
+	return nil
 }
 
 // witness is a client that is served while others cannot come in.
@@ -264,11 +302,8 @@ func (s *Server) episode(k *kernel, errno unix.Errno, witness clients, n int) er
 	if err != nil {
 		return err
 	}
-	if !k.wait("accept", 2, patience) {
-		return Failf("accept was called %d times only: it is not tried again", k.count("accept"))
-	}
-	if calls := k.during("accept", 500*time.Millisecond); calls > quietCalls {
-		return &Failure{Want: "a pause of 100 ms after each call", Got: fmt.Sprintf("%d calls in half a second", calls)}
+	if err := k.pauses(); err != nil {
+		return err
 	}
 	for range 20 {
 		if err := witness.each((*client).ping); err != nil {
@@ -289,6 +324,187 @@ func (s *Server) episode(k *kernel, errno unix.Errno, witness clients, n int) er
 	return nil
 }
 
+// pauses wants accept to be called again after 100 ms, more or less. A sleep is
+// never too short; it may be much too long, on a busy machine, but not each time.
+func (k *kernel) pauses() error {
+	const calls = 3
+	if !k.wait("accept", calls, patience) {
+		return Failf("accept was called %d times only: it is not tried again", k.count("accept"))
+	}
+	times := k.times("accept")
+	shortest := patience
+	for i := range calls - 1 {
+		shortest = min(shortest, times[i+1].Sub(times[i]))
+	}
+	if all := times[calls-1].Sub(times[0]); all < (calls-1)*50*time.Millisecond || shortest > 500*time.Millisecond {
+		return &Failure{Want: "a pause of 100 ms after each call", Got: fmt.Sprintf("%d calls in %v, none within %v of the one before", calls, all, shortest)}
+	}
+	return nil
+}
+
+// acceptNobody answers one waiting client with an error, with EAGAIN as if it had
+// gone, and with an error again.
+func acceptNobody(s *Server, k *kernel) error {
+	k.set("accept", func(n int) unix.Errno {
+		if n == 1 {
+			return unix.EAGAIN
+		}
+		return first(3, unix.EMFILE)(n)
+	})
+	waiting, err := s.dialMute(1)
+	defer waiting.close()
+	if err == nil {
+		err = waiting.answered()
+	}
+	if err != nil {
+		return After(err, "accept(2) fails with EMFILE, EAGAIN and EMFILE, and works again")
+	}
+	if _, ok := s.Stderr.Wait(patience, nth(2)); !ok {
+		return &Failure{Sent: "accept(2) fails with EMFILE, EAGAIN and EMFILE, and works again", Want: "one line for each EMFILE", Got: s.Stderr.Excerpt()}
+	}
+	return s.shortLog(2)
+}
+
+// nth matches the nth line it sees.
+func nth(n int) func(string) bool {
+	return func(string) bool { n--; return n == 0 }
+}
+
+// acceptWhenOneLeaves has a client leave right after accept was called. One try
+// in which the next call comes before the pause could be over is enough.
+func acceptWhenOneLeaves(s *Server, k *kernel) error {
+	const tries = 10
+	leavers, err := s.dialMany(tries)
+	if err != nil {
+		return err
+	}
+	defer leavers.close()
+	k.set("accept", always(unix.EMFILE))
+	waiting, err := s.dialMute(1)
+	defer waiting.close()
+	if err != nil {
+		return err
+	}
+	soonest := patience
+	for i, c := range leavers {
+		n := k.count("accept")
+		if !k.wait("accept", n+1, patience) {
+			return Failf("accept was called %d times only: it is not tried again", n)
+		}
+		c.Close()
+		if !k.wait("accept", n+2, patience) {
+			return Failf("accept was called %d times only: it is not tried again", n+1)
+		}
+		calls := k.times("accept")
+		if soonest = min(soonest, calls[n+1].Sub(calls[n])); soonest < 60*time.Millisecond {
+			k.set("accept", nil)
+			return After(waiting.answered(), fmt.Sprintf("accept(2) works again, and %d clients have left", i+1))
+		}
+	}
+	return &Failure{Sent: fmt.Sprintf("accept(2) fails with EMFILE each time; %d clients leave, each right after a call", tries),
+		Want: "once at least, the next call before 100 ms have passed", Got: fmt.Sprintf("%v at the soonest", soonest)}
+}
+
+// stopWhileAcceptFails keeps one client for as long as two pauses.
+func stopWhileAcceptFails(t *Target) error {
+	s, k, err := t.startHostile(outfit{})
+	if err != nil {
+		return err
+	}
+	defer s.Kill()
+	return s.Explain(After(s.stopWhilePaused(k), "SIGTERM while accept(2) fails with EMFILE"))
+}
+
+func (s *Server) stopWhilePaused(k *kernel) error {
+	if err := s.alive(); err != nil {
+		return err
+	}
+	witness, err := s.witness()
+	if err != nil {
+		return err
+	}
+	defer witness.close()
+	if err := s.answerAccept(k, always(unix.EMFILE)); err != nil {
+		return err
+	}
+	waiting, err := s.dialMute(1)
+	defer waiting.close()
+	if err != nil {
+		return err
+	}
+	if !k.wait("accept", 1, patience) {
+		return Failf("accept was not called")
+	}
+	if err := s.Signal(unixTERM); err != nil {
+		return err
+	}
+	hold := time.NewTimer(250 * time.Millisecond)
+	defer hold.Stop()
+	select {
+	case <-hold.C:
+	case <-s.done:
+	}
+	witness.close()
+	if code, err := s.Wait(stopLimit); err != nil || code != 0 {
+		return &Failure{Want: "exit status 0", Got: fmt.Sprintf("status %d, %v", code, err)}
+	}
+	s.Stderr.Wait(patience, func(string) bool { return false }) // until all of it is there
+	return s.shortLog(1)
+}
+
+// acceptTurns has a crowd wait, of fewer than some kernels let wait, and counts in
+// the narration.
+func acceptTurns(s *Server) error {
+	const crowd, most = 100, 64
+	if err := errors.Join(s.alive(), s.Suspend()); err != nil {
+		return err
+	}
+	defer s.Signal(unix.SIGCONT)
+	var all clients
+	defer func() { all.close() }()
+	for range crowd {
+		c, err := s.dial()
+		if err != nil {
+			return err
+		}
+		all = append(all, c)
+	}
+	if err := s.Signal(unix.SIGCONT); err != nil {
+		return err
+	}
+	if err := all[crowd-1].ping(); err != nil {
+		return err
+	}
+	accepted, longest := 0, 0
+	j := s.Journal()
+	if !j.WaitAll(patience, func(list []Object) bool {
+		accepted, longest = acceptsIn(list)
+		return accepted > crowd
+	}) {
+		return errors.Join(j.err, Failf("%d accepts are narrated, not %d", accepted, crowd+1))
+	}
+	if longest > most {
+		return &Failure{Sent: fmt.Sprintf("%d clients at once", crowd), Want: fmt.Sprintf("at most %d accepts without a call that waits in between", most), Got: fmt.Sprint(longest)}
+	}
+	return nil
+}
+
+// acceptsIn counts the clients accepted, and the most in one turn.
+func acceptsIn(list []Object) (all, longest int) {
+	turn := 0
+	for i := range list {
+		switch o := &list[i]; {
+		case slices.Contains(waitCalls, o.Call) && o.FD == 0:
+			turn = 0
+		case o.did("accept"):
+			all++
+			turn++
+			longest = max(longest, turn)
+		}
+	}
+	return all, longest
+}
+
 func selectWithoutMemory(s *Server, k *kernel) error {
 	all, err := s.dialMany(2)
 	if err != nil {
@@ -299,11 +515,11 @@ func selectWithoutMemory(s *Server, k *kernel) error {
 	if err := all.each(func(c *client) error { return c.send(c.next(c.out.Load())) }); err != nil {
 		return err
 	}
-	if !k.wait("select", 2, patience) {
+	if !k.wait("select", 4, patience) {
 		return Failf("select was called %d times only", k.count("select"))
 	}
-	if n := k.during("select", time.Second); n > quietCalls {
-		return &Failure{Sent: "select(2) fails with ENOMEM each time", Want: "a sleep of 100 ms after each call", Got: fmt.Sprintf("%d calls in a second", n)}
+	if calls := k.times("select"); calls[3].Sub(calls[0]) < 150*time.Millisecond {
+		return &Failure{Sent: "select(2) fails with ENOMEM each time", Want: "a sleep of 100 ms after each call", Got: fmt.Sprintf("4 calls within %v", calls[3].Sub(calls[0]))}
 	}
 	k.set("select", nil)
 	if err := all.each(func(c *client) error { return c.recv(c.out.Load()) }); err != nil {

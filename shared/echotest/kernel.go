@@ -71,10 +71,3 @@ func (k *kernel) wait(call string, n int, limit time.Duration) bool {
 		}
 	}
 }
-
-// during counts the calls that are made within d.
-func (k *kernel) during(call string, d time.Duration) int {
-	before := k.count(call)
-	k.wait(call, before+100_000, d) // a window, not a wait: so many never come
-	return k.count(call) - before
-}
