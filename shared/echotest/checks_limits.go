@@ -127,6 +127,9 @@ func outOfDescriptors(s *Server) error {
 	if err := s.still("the listener stays readable while accept(2) fails: leave it alone until a moment has passed or a client has left"); err != nil {
 		return err
 	}
+	if err := s.said(1); err != nil {
+		return After(err, fmt.Sprintf("%d clients more than there are descriptors for, none of whom leaves", fewDescriptors))
+	}
 	if err := leaveInTurn(all); err != nil {
 		return err
 	}
@@ -159,6 +162,15 @@ func (s *Server) shortLog(n int) error {
 	return nil
 }
 
+// said wants n lines on standard error, no more and no fewer.
+func (s *Server) said(n int) error {
+	if s.Stderr.WaitAll(patience, func(list []string) bool { return len(list) >= n }); len(s.Stderr.All()) == n {
+		return nil
+	}
+	return &Failure{Want: fmt.Sprintf("lines on standard error: %d, one when the trouble begins", n), Got: fmt.Sprintf("%d:\n%s", len(s.Stderr.All()), s.Stderr.Excerpt()),
+		Cause: "a line for each failing call, or none for a trouble that comes again"}
+}
+
 // outOfDescriptorsAlone lowers the limit of a server that runs, under what it
 // has open, so that no client's leaving can help; and lifts it again.
 func outOfDescriptorsAlone(s *Server) error {
@@ -178,11 +190,14 @@ func outOfDescriptorsAlone(s *Server) error {
 	if err := s.still("accept(2) is retried without a pause while it fails"); err != nil {
 		return err
 	}
+	if err := s.said(1); err != nil {
+		return After(err, "descriptors are out")
+	}
 	if err := errors.Join(lift(), waiting.recv(waiting.out.Load())); err != nil {
 		return After(err, "descriptors were out, and are there again")
 	}
 	waiting.Close()
-	return errors.Join(s.alive(), s.shortLog(5))
+	return errors.Join(s.alive(), s.said(1))
 }
 
 // unserved gives a client that waits for a descriptor. A server asleep in

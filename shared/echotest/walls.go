@@ -111,7 +111,7 @@ func fdSetsize(s *Server) error {
 	if err != nil {
 		return err
 	}
-	if away == 0 || len(served) < unix.FD_SETSIZE-40 {
+	if away == 0 || len(served) < unix.FD_SETSIZE-20 {
 		return &Failure{Sent: fmt.Sprintf("%d clients", want), Want: "nearly FD_SETSIZE of them served, the others turned away",
 			Got: fmt.Sprintf("%d served, %d turned away", len(served), away)}
 	}
@@ -121,12 +121,24 @@ func fdSetsize(s *Server) error {
 	if err := s.still("a descriptor that was turned away was not closed"); err != nil {
 		return err
 	}
-	for _, c := range served[:10] {
+	if err := s.said(1); err != nil {
+		return After(err, fmt.Sprintf("%d clients were turned away", away))
+	}
+	const leave = 10
+	for _, c := range served[:leave] {
 		if err := c.finish(); err != nil {
 			return err
 		}
 	}
-	return errors.Join(After(s.alive(), "10 of those served have left"), s.shortLog(20))
+	again, away, err := s.crowd(leave + 5)
+	defer again.close()
+	if err == nil && (len(again) < leave || away == 0) {
+		err = &Failure{Want: fmt.Sprintf("%d new clients served, the others turned away", leave), Got: fmt.Sprintf("%d served, %d turned away", len(again), away)}
+	}
+	if err == nil {
+		err = s.said(2)
+	}
+	return After(err, fmt.Sprintf("%d of those served have left, and %d come", leave, leave+5))
 }
 
 // crowd connects n clients and tells who is served and how many are not.
