@@ -1,0 +1,122 @@
+package echotest
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// idleBeat is how often a busy client speaks; there are 14 beats in 400 ms. Time
+// is counted in beats: if the machine has none for the server, they come late too.
+const (
+	idleBeat  = 30 * time.Millisecond
+	mostBeats = 25
+)
+
+// idleTimeout has five clients that have to go, each for a reason of its own, and
+// one that is busy. The last client has its number from one that was there before,
+// whose timer must be gone as well. Later it falls silent, and has to go too.
+func idleTimeout(s *Server) error {
+	if err := s.settled(); err != nil {
+		return err
+	}
+	busy, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(10), 1000))
+	if err != nil {
+		return err
+	}
+	defer busy.Close()
+	if err := busy.ping(); err != nil {
+		return err
+	}
+	if err := s.idlersGo(busy); err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := busy.RecvEOF(); err != nil {
+		return After(err, "a frame every 30 ms for a second, then nothing, with -idle-timeout 400ms")
+	}
+	if took := time.Since(start); took < 300*time.Millisecond {
+		return Failf("closed %v after its last frame, with -idle-timeout 400ms", took)
+	}
+	return nil
+}
+
+// idlersGo keeps one client busy, for more than twice the time, until the idle
+// ones have gone.
+func (s *Server) idlersGo(busy *client) error {
+	dribbler, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(5000), 1))
+	if err != nil {
+		return err
+	}
+	defer dribbler.Close()
+	start := time.Now()
+	soon, later := make(chan error, 2), make(chan error, 2)
+	go func() { soon <- After(s.muteGoes(), "nothing, with -idle-timeout 400ms") }()
+	go func() {
+		soon <- After(gone(dribbler), "a frame's bytes, one by one, never the last, with -idle-timeout 400ms")
+	}()
+	go func() { later <- After(s.stuckGoes(mostUnread, false), "no reply taken, with -idle-timeout 400ms") }()
+	go func() {
+		later <- After(s.stuckGoes(kernelHolds()+500_000, true), "half-closed, no reply taken, with -idle-timeout 400ms")
+	}()
+	beat := time.NewTicker(idleBeat)
+	defer beat.Stop()
+	for waits, beats := 4, 0; waits > 0 || time.Since(start) < time.Second; {
+		select {
+		case err = <-soon:
+			if took := time.Since(start); err == nil && (took < 300*time.Millisecond || beats > mostBeats) {
+				err = Failf("closed after %v and %d frames of another client, one every %v, with -idle-timeout 400ms", took, beats, idleBeat)
+			}
+			waits--
+		case err = <-later:
+			waits--
+		case <-beat.C:
+			beats++
+			dribbler.Write(dribbler.at(dribbler.out.Add(1)-1, 1)) // its end is gone's to notice
+			err = After(busy.ping(), "a frame every 30 ms, with -idle-timeout 400ms")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// muteGoes wants the end of one who says nothing, and a line that names it.
+func (s *Server) muteGoes() error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.RecvEOF(); err != nil {
+		return err
+	}
+	return s.logged(c, "")
+}
+
+// stuckGoes wants a line for one who sends n bytes and reads nothing. It has to be
+// the line: from a full connection the end is seen only by reading.
+func (s *Server) stuckGoes(n int64, halfClose bool) error {
+	c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.fill(c.next(n)); err == nil && halfClose { // its end may come earlier
+		c.CloseWrite()
+	}
+	return s.logged(c, "")
+}
+
+// gone waits for the end of a connection, however it comes.
+func gone(c *client) error {
+	c.SetReadDeadline(time.Now().Add(patience))
+	n, err := c.Read(make([]byte, 1))
+	if n > 0 || err != io.EOF && !errors.Is(err, unix.ECONNRESET) {
+		return Failf("no end: %d bytes, %v", n, err)
+	}
+	return nil
+}
