@@ -51,19 +51,19 @@ func (c *client) flood() *flood {
 		}
 		f.sendEnd <- errors.Join(err, c.CloseWrite())
 	}()
-	go func() { f.readEnd <- f.read() }()
+	go func() { f.readEnd <- f.toEnd() }()
 	return f
 }
 
-// read compares what comes, up to the end of file.
-func (f *flood) read() error {
+// toEnd compares what comes, up to the end of file.
+func (c *client) toEnd() error {
 	buf := make([]byte, 256<<10)
 	for {
-		n, err := f.Read(buf)
-		if bad := f.differ(f.in.Load(), buf[:n]); bad >= 0 {
-			return f.wrong(buf[bad:n], f.in.Load()+int64(bad))
+		n, err := c.Read(buf)
+		if bad := c.differ(c.in.Load(), buf[:n]); bad >= 0 {
+			return c.wrong(buf[bad:n], c.in.Load()+int64(bad))
 		}
-		f.in.Add(int64(n))
+		c.in.Add(int64(n))
 		if err == io.EOF {
 			return nil
 		}

@@ -1,6 +1,7 @@
 package echotest
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,11 +27,14 @@ var pauseChecks = []Check{
 		Promise: "-idle-timeout closes who says nothing, who never finishes a frame, who takes no reply and who has fallen silent, and nobody else",
 		Cause:   "the time counts from the last byte instead of the last reply taken; or a timer is not set again when it was too early; or it outlives its client, and closes the one that now has its number"},
 	{Name: "stop-drains", Alone: true, Chapter: chapter5, when: framed, Proof: stopDrains,
-		Promise: "at a stop all that is queued arrives, then end of file; exit status 0",
-		Cause:   "the stop drops the queues, or tries to send them once only"},
+		Promise: "at a stop all that is queued arrives, then end of file; exit status 0 as soon as everybody has left",
+		Cause:   "the stop drops the queues, tries to send them once only, or waits until -drain is over"},
 	{Name: "stop-under-fire", Alone: true, Chapter: chapter5, when: framed, Proof: stopUnderFire,
-		Promise: "at a stop a client that goes on sending gets whole frames, then end of file, no reset",
+		Promise: "at a stop a client that goes on sending gets the replies to what it has sent, whole frames, then end of file, no reset",
 		Cause:   "close(2) with unread input sends RST: shutdown the sending side, then read and discard until end of file"},
+	{Name: "stop-answers-nothing", Alone: true, Chapter: chapter5, when: framed, Proof: stopAnswersNothing,
+		Promise: "from a stop on nobody is accepted and nothing is answered, frames in hand neither: only what is queued is sent",
+		Cause:   "the listener stays registered, or frames are taken from the read buffer while it drains"},
 	{Name: "stop-ends-by-drain", Chapter: chapter5, when: framed, Proof: stopEndsByDrain,
 		Promise: "a client that never reads delays the stop by -drain at most",
 		Cause:   "the stop waits for the last byte without a limit"},
@@ -70,12 +74,25 @@ func pausedMemory(s *Server) error {
 // stopDrains gives the server a write buffer that takes all of it, so that what
 // is owed at the stop is known to the byte.
 func stopDrains(t *Target) error {
-	s, err := t.Start("-write-buffer", "16777216", "-drain", "8s")
-	if err != nil {
+	for _, run := range []func(*Server) error{(*Server).stopEmpty, (*Server).stopQueued} {
+		s, err := t.Start("-write-buffer", "16777216", "-drain", "1m")
+		if err != nil {
+			return err
+		}
+		defer s.Kill()
+		if err := run(s); err != nil {
+			return s.Explain(After(err, "with -drain 1m"))
+		}
+	}
+	return nil
+}
+
+// stopEmpty stops a server that has had clients, and has none.
+func (s *Server) stopEmpty() error {
+	if err := s.settled(); err != nil {
 		return err
 	}
-	defer s.Kill()
-	return s.Explain(s.stopQueued())
+	return s.StopBy(unix.SIGTERM, patience)
 }
 
 func (s *Server) stopQueued() error {
@@ -108,7 +125,7 @@ func (s *Server) stopQueued() error {
 		return After(err, "SIGTERM, to a client to whom nothing is owed")
 	}
 	if err := all.each((*client).drainAndClose); err != nil {
-		return After(err, "6 MiB that were queued when SIGTERM came, -drain 8s")
+		return After(err, "6 MiB that were queued when SIGTERM came")
 	}
 	idle.close()
 	if code, err := s.Wait(patience); err != nil || code != 0 {
@@ -139,9 +156,9 @@ func stopUnderFire(t *Target) error {
 	if err := overfill(c); err != nil {
 		return s.Explain(err)
 	}
-	err = s.Signal(unix.SIGTERM)
+	err = s.beginStop(unix.SIGTERM)
 	if err == nil {
-		err = c.flood().untilEOF()
+		err = c.flood().untilEOF(c.out.Load())
 	}
 	if err == nil {
 		var code int
@@ -152,13 +169,25 @@ func stopUnderFire(t *Target) error {
 	return s.Explain(After(err, "frames without end, none read before SIGTERM"))
 }
 
-// untilEOF wants the server to end the flood at the end of a frame.
-func (f *flood) untilEOF() error {
+// untilEOF wants the server to end the flood at the end of a frame, and not to
+// answer what is sent after owed, but to read and ignore it.
+func (f *flood) untilEOF(owed int64) error {
 	timer := time.AfterFunc(patience, func() { f.SetDeadline(time.Unix(1, 0)) })
 	defer timer.Stop()
 	read := <-f.readEnd
+	var ignored error
+	if read == nil {
+		ignored = f.ignored()
+	}
 	f.Close() // ends the sending
 	<-f.sendEnd
+	if in := f.in.Load(); read == nil && in > owed {
+		return &Failure{Sent: f.told(), Want: fmt.Sprintf("end of file, after the %d bytes at most that were sent before the stop", owed),
+			Got: fmt.Sprintf("%d bytes, then end of file", in), Cause: "frames are answered while the server stops"}
+	}
+	if ignored != nil {
+		return ignored
+	}
 	if in := f.in.Load(); read == nil && f.boundary(in) != in {
 		return &Failure{Sent: f.told(), Want: "whole frames, then end of file",
 			Got: fmt.Sprintf("end of file %d bytes after the last whole frame", in-f.boundary(in))}
@@ -167,6 +196,106 @@ func (f *flood) untilEOF() error {
 		return &Failure{Sent: f.told(), Want: "end of file", Got: fmt.Sprintf("%d bytes, then %s", f.in.Load(), Plain(read))}
 	}
 	return nil
+}
+
+// ignored wants the server to take more than it ignores of a client that broke
+// the protocol, 16 MiB, or to go on taking for nearly the time to linger, 2 s.
+func (f *flood) ignored() error {
+	const much, stall, linger = 32 << 20, time.Second, 1500 * time.Millisecond
+	beat := time.NewTicker(10 * time.Millisecond)
+	defer beat.Stop()
+	start, from := time.Now(), f.out.Load()
+	for at, since := from, start; f.out.Load()-from < much && time.Since(start) < linger; <-beat.C {
+		if out := f.out.Load(); out > at {
+			at, since = out, time.Now()
+		}
+		ended := len(f.sendEnd) > 0
+		if ended || time.Since(since) > stall {
+			return &Failure{Sent: f.told(), Want: "end of file, and a server that reads and ignores what still comes",
+				Got:   fmt.Sprintf("it took %d KiB more (the connection has ended: %v)", (at-from)>>10, ended),
+				Cause: "the bytes that are ignored are limited during a stop too, or close(2) comes at once"}
+		}
+	}
+	return nil
+}
+
+// stopAnswersNothing has clients with frames in hand: a read brings as much as the
+// write buffer holds, so when that is full some are left, more of one client and
+// fewer of another. What had been written before the stop is known from the
+// narration; only what is queued may follow.
+func stopAnswersNothing(t *Target) error {
+	s, err := t.Start("-write-buffer", fmt.Sprint(inHandBuffer), "-drain", "1m", "-v=json")
+	if err != nil {
+		return err
+	}
+	defer s.Kill()
+	return s.Explain(s.stopInHand())
+}
+
+const inHandBuffer = 64 << 10
+
+func (s *Server) stopInHand() error {
+	const n, size = 8, 1000
+	var all clients
+	defer func() { all.close() }()
+	for range n {
+		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(size), 50_000), smallWindow)
+		if err != nil {
+			return err
+		}
+		all = append(all, c)
+	}
+	if err := all.each(overfill); err != nil {
+		return err
+	}
+	open, err := s.knownNow()
+	if err != nil {
+		return err
+	}
+	if err := s.beginStop(unix.SIGTERM); err != nil {
+		return err
+	}
+	if err := s.alive(); err == nil {
+		return &Failure{Sent: "SIGTERM, and a new client while another is owed bytes", Want: "a connection refused or reset", Got: "an echo"}
+	}
+	const slack = inHandBuffer // the kernel takes a little more of each, now and then
+	got, most := int64(0), int64(n*(inHandBuffer+size)+slack)
+	for _, c := range all {
+		c.SetReadDeadline(time.Now().Add(patience))
+		if err := c.toEnd(); err != nil {
+			return After(err, "SIGTERM to a server that holds frames of clients who do not read")
+		}
+		d, _ := ofPeer(open, c)
+		got, most = got+c.in.Load(), most+d.Written
+		c.Close()
+	}
+	if got > most {
+		return &Failure{Sent: fmt.Sprintf("frames of %d bytes by %d clients, none read until SIGTERM, with -write-buffer %d", size, n, inHandBuffer),
+			Want: fmt.Sprintf("what was written and what was queued, at most %d bytes", most), Got: fmt.Sprint(got)}
+	}
+	if code, err := s.Wait(patience); err != nil || code != 0 {
+		return &Failure{Sent: "SIGTERM", Want: "exit status 0 when all is sent", Got: fmt.Sprintf("status %d, %v", code, err)}
+	}
+	return nil
+}
+
+// knownNow is what the narration tells of all that was done before this call: a
+// client that comes now is in it.
+func (s *Server) knownNow() (open map[int]Descriptor, err error) {
+	marks, err := s.dialMany(1)
+	if err != nil {
+		return nil, err
+	}
+	defer marks.close()
+	j := s.Journal()
+	if !j.WaitAll(patience, func(list []Object) bool {
+		open = state(list)
+		d, ok := ofPeer(open, marks[0])
+		return ok && d.Written > 0
+	}) {
+		return nil, errors.Join(j.err, Failf("the narration does not tell of the last client"))
+	}
+	return open, nil
 }
 
 func stopEndsByDrain(t *Target) error {

@@ -59,8 +59,12 @@ func stopOwesNothing(t *Target) error {
 	if err := s.Signal(unix.SIGTERM); err != nil {
 		return err
 	}
+	start := time.Now()
 	go late.readOn()
 	code, err := s.Wait(patience) // of which lingering takes 2 s
+	if took := time.Since(start); err == nil && took < 1500*time.Millisecond {
+		err = fmt.Errorf("an end after %v", took)
+	}
 	if err == nil && code != 0 {
 		err = errors.New(s.State())
 	}
