@@ -150,7 +150,7 @@ func (s *Server) endsBy(sig unix.Signal) error {
 
 func twoSignals(t *Target) error {
 	for range 2 {
-		s, err := t.Start()
+		s, err := t.Start(t.Promises.brisk()...)
 		if err != nil {
 			return err
 		}
