@@ -407,7 +407,7 @@ func acceptWhenOneLeaves(s *Server, k *kernel) error {
 
 // stopWhileAcceptFails keeps one client for as long as two pauses.
 func stopWhileAcceptFails(t *Target) error {
-	s, k, err := t.startHostile(outfit{})
+	s, k, err := t.startHostile(proc.Command{})
 	if err != nil {
 		return err
 	}
@@ -435,15 +435,10 @@ func (s *Server) stopWhilePaused(k *kernel) error {
 	if !k.wait("accept", 1, patience) {
 		return Failf("accept was not called")
 	}
-	if err := s.Signal(unixTERM); err != nil {
+	if err := s.Signal(unix.SIGTERM); err != nil {
 		return err
 	}
-	hold := time.NewTimer(250 * time.Millisecond)
-	defer hold.Stop()
-	select {
-	case <-hold.C:
-	case <-s.done:
-	}
+	s.Wait(250 * time.Millisecond) // more than two pauses; it need not end yet
 	witness.close()
 	if code, err := s.Wait(stopLimit); err != nil || code != 0 {
 		return &Failure{Want: "exit status 0", Got: fmt.Sprintf("status %d, %v", code, err)}

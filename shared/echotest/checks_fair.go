@@ -159,9 +159,13 @@ func floodsAreFair(s *Server) error {
 
 // turnsAreFair lets one client send megabytes and ten others a message each
 // while the server is suspended, and then looks in the narration for what was
-// read of the one before the last of the ten.
+// read of the one before the last of the ten: a buffer in each of two turns.
 func turnsAreFair(s *Server) error {
-	const burst, most, rounds = 3 << 20, 2 << 20, 5
+	const burst, rounds = 3 << 20, 5
+	most := 2 * 64 << 10
+	if s.Framed {
+		most = 2 * 256 << 10
+	}
 	big, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(4000), 1<<20))
 	if err != nil {
 		return err

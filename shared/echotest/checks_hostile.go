@@ -3,10 +3,11 @@ package echotest
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
 )
 
 // hostileChecks: one client can not hurt another, nor the server.
@@ -17,7 +18,7 @@ var hostileChecks = []Check{
 	{Name: "reset-unread", OnWire: true, Alone: true, Chapter: chapter2, Proof: On(resetUnread),
 		Promise: "a client that resets with megabytes of echoes unread harms nobody",
 		Cause:   "the failing write of one client ends the server, or is tried again forever"},
-	{Name: "slow-reader", OnWire: true, Alone: true, Chapter: chapter2, Proof: unpreempted(On(slowReader)),
+	{Name: "slow-reader", OnWire: true, Alone: true, Chapter: chapter2, Proof: started(unpreempted, slowReader),
 		Promise: "a client that does not read is not read either; the others are served; it gets every byte once it reads",
 		Cause:   "the server blocks (or spins) in writing to one client, or reads on and drops what it can not send"},
 	{Name: "slow-readers-memory", OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(slowReadersMemory),
@@ -103,13 +104,7 @@ const mostUnread = 96 << 20
 // unpreempted keeps the Go runtime from signalling the server's threads, which
 // it does to preempt goroutines. Such a signal cuts a write that sleeps short, so
 // that a server whose sockets block looks as if they did not.
-func unpreempted(run func(*Target) error) func(*Target) error {
-	return func(t *Target) error {
-		with := *t
-		with.env = append(slices.Clone(t.env), "GODEBUG=asyncpreemptoff=1")
-		return run(&with)
-	}
-}
+var unpreempted = proc.Command{Env: []string{"GODEBUG=asyncpreemptoff=1"}}
 
 func slowReader(s *Server) error {
 	slow, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(3000), 100_000))

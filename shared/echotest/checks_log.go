@@ -17,6 +17,9 @@ var logChecks = []Check{
 	{Name: "unread-log", Alone: true, Chapter: chapter1, Proof: unreadLog,
 		Promise: "a log that nobody reads keeps the server neither from serving nor from stopping",
 		Cause:   "write(2) to a full pipe sleeps, and the server with it: ask poll(2) first, and drop the line"},
+	{Name: "log-names-client", Chapter: chapter1, Proof: On(logNamesClient),
+		Promise: "the line about a client that ends badly names it, and what failed",
+		Cause:   "the error is logged without the client's address, or with another's; or not at all"},
 	{Name: "unread-log-counts", Chapter: chapter1, Proof: unreadLogCounts,
 		Promise: "lines that nobody took are counted, and the count comes before the next line that gets out",
 		Cause:   "a line that cannot be written is waited for, or forgotten"},
@@ -45,6 +48,23 @@ func (s *Server) offend() error {
 	}
 	defer c.Reset()
 	return c.ping() // a reset before accept(2) is told to nobody on some systems
+}
+
+func logNamesClient(s *Server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Reset()
+	if err := c.ping(); err != nil {
+		return err
+	}
+	c.Reset()
+	want := fmt.Sprintf("client %v: read: connection reset by peer", c.LocalAddr())
+	if line, _ := s.Stderr.Wait(patience, func(string) bool { return true }); line != want {
+		return &Failure{Sent: "a message, and a reset", Want: want, Got: s.Stderr.Excerpt()}
+	}
+	return s.said(1)
 }
 
 // offendAll has n such clients, one after the other, and lets the server notice.

@@ -227,6 +227,20 @@ func (s *Server) sleepsIn(calls ...string) error {
 	return nil
 }
 
+// sleepsOn wants nothing to be said for a while. What was told before may come late,
+// but not again and again.
+func (s *Server) sleepsOn() error {
+	const window, tries = 200 * time.Millisecond, 5
+	for range tries {
+		n := len(s.Stderr.All())
+		if !s.Stderr.WaitAll(window, func(list []string) bool { return len(list) > n }) {
+			return nil
+		}
+	}
+	return &Failure{Sent: "nothing, for a second", Want: "with -v, nothing that is narrated", Got: s.Stderr.Excerpt(),
+		Cause: "the call that waits has a time limit that it needs not, and wakes the server for nothing"}
+}
+
 func narrationHalves(s *Server) error {
 	idle, busy := waitCalls, waitCalls
 	if !s.Concurrent {
@@ -246,6 +260,9 @@ func narrationHalves(s *Server) error {
 	}
 	if err := s.sleepsIn(busy...); err != nil {
 		return After(err, "a client that says nothing more")
+	}
+	if err := s.sleepsOn(); err != nil {
+		return err
 	}
 	all.close()
 	return After(s.sleepsIn(idle...), "the client leaves")

@@ -1,6 +1,7 @@
 package echotest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
 	"sort"
@@ -74,12 +75,15 @@ func (s *stream) next(offset int64) int64 {
 func (s *stream) differ(offset int64, got []byte) int {
 	for done := 0; done < len(got); {
 		want := s.at(offset+int64(done), len(got)-done)
+		if bytes.Equal(got[done:done+len(want)], want) { // 20 times as fast as byte by byte
+			done += len(want)
+			continue
+		}
 		for i, b := range want {
 			if got[done+i] != b {
 				return done + i
 			}
 		}
-		done += len(want)
 	}
 	return -1
 }

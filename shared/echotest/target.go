@@ -68,13 +68,18 @@ func buildHere() (path string, remove func(), err error) {
 // On makes a check of a function that wants one server, started with args. The
 // server must outlive the function and then stop at SIGTERM with status 0.
 func On(run func(*Server) error, args ...string) func(*Target) error {
-	return limited(0, run, args...)
+	return started(proc.Command{}, run, args...)
 }
 
-// limited is On with at most n descriptors for the server (0: no limit).
+// limited is On with at most n descriptors for the server.
 func limited(n int, run func(*Server) error, args ...string) func(*Target) error {
+	return started(proc.Command{Descriptors: n}, run, args...)
+}
+
+// started is On with a server that is started as with has it.
+func started(with proc.Command, run func(*Server) error, args ...string) func(*Target) error {
 	return func(t *Target) error {
-		s, err := t.StartWith(proc.Command{Descriptors: n}, args...)
+		s, err := t.StartWith(with, args...)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,157 @@
+package echotest
+
+import (
+	"errors"
+	"fmt"
+)
+
+// queueChecks: how much a server holds of a client that does not read, counted in
+// the narration: what it has read of it and not yet written.
+var queueChecks = []Check{
+	{Name: "queue-keeps-to-mark", Chapter: chapter5, when: framed, Proof: On(queueKeepsToMark, "-v=json", "-write-buffer", fmt.Sprint(queueMark)),
+		Promise: "a client is paused when its queue has reached -write-buffer, and resumed when it is down to half of that",
+		Cause:   "the queue grows beyond the mark; or one mark serves for both, so that a client is paused and resumed with every write"},
+	{Name: "one-buffer-each", Chapter: chapter2, when: func(p Promises) bool { return p.Concurrent && !p.Framed }, Proof: On(oneBufferEach, "-v=json"),
+		Promise: "of a client that does not read, at most one buffer is held",
+		Cause:   "a client is read although it has unsent bytes"},
+	{Name: "idle-holds-nothing", Alone: true, Chapter: chapter4, when: func(p Promises) bool { return p.Concurrent && !p.Framed }, Proof: On(idleHoldsNothing),
+		Promise: "a client that is idle holds no buffer",
+		Cause:   "each connection has a buffer of its own: one is enough for all that the server reads"},
+	{Name: "rest-is-freed", Alone: true, Long: true, Chapter: chapter2, when: func(p Promises) bool { return p.Concurrent && !p.Framed }, Proof: On(restIsFreed),
+		Promise: "a client that has taken what it left unread holds no buffer",
+		Cause:   "a connection keeps the buffer in which it had unsent bytes"},
+}
+
+const queueMark = 4 << 20
+
+// held is what the server has read of c and not written. ok: it knows c.
+func held(list []Object, c *client) (n int64, ok bool) {
+	d, ok := ofPeer(state(list), c)
+	return d.Read - d.Written, ok
+}
+
+func queueKeepsToMark(s *Server) error {
+	const size, read = 1000, 256 << 10
+	c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(size), 100_000), smallWindow)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := overfill(c); err != nil {
+		return err
+	}
+	if _, err := s.knownNow(); err != nil {
+		return err
+	}
+	j := s.Journal()
+	paused := j.read()
+	n, ok := held(paused, c)
+	if most := int64(queueMark + size + read + 4); !ok || n < queueMark || n > most {
+		return &Failure{Sent: c.told() + ", none read", Want: fmt.Sprintf("from %d to %d bytes held: -write-buffer, a frame and a read", queueMark, most), Got: fmt.Sprint(n)}
+	}
+	fd, _ := ofPeer(state(paused), c)
+	if err := c.exchange(c.whole()); err != nil {
+		return err
+	}
+	n, ok = resumedAt(j, len(paused), fd)
+	// What is in hand besides the queue is less than a read. Of the queue, a turn
+	// writes as much as a read at most, and the same again with what was in hand.
+	if least, most := int64(queueMark/2-2*read), int64(queueMark/2+read); ok && (n < least || n > most) {
+		return &Failure{Sent: "nothing, but begins to read", Want: fmt.Sprintf("reading is resumed at %d to %d bytes held, about half of -write-buffer", least, most), Got: fmt.Sprint(n)}
+	}
+	return j.err
+}
+
+// resumedAt tells how much was held of a client at the first read after the object
+// with index from. ok: the narration told it.
+func resumedAt(j *Journal, from int, fd Descriptor) (n int64, ok bool) {
+	n = fd.Read - fd.Written
+	gap := false
+	found, ok := j.Wait(patience, func(o *Object) bool {
+		if from > 0 {
+			from--
+			return false
+		}
+		gap = gap || o.Kind == "gap"
+		if o.did("write") && o.Arg == fd.FD {
+			n -= int64(*o.Result)
+		}
+		return gap || o.did("read") && o.Arg == fd.FD
+	})
+	return n, ok && !gap && found.Call == "read"
+}
+
+func oneBufferEach(s *Server) error {
+	const most = 64 << 10
+	c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(1000), 100_000), smallWindow)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := overfill(c); err != nil {
+		return err
+	}
+	open, err := s.knownNow()
+	if err != nil {
+		return err
+	}
+	d, ok := ofPeer(open, c)
+	if n := d.Read - d.Written; !ok || n > most {
+		return &Failure{Sent: c.told() + ", none read", Want: fmt.Sprintf("at most %d bytes held", most), Got: fmt.Sprint(n)}
+	}
+	return c.exchange(c.whole())
+}
+
+// idleHoldsNothing has many clients come, talk and stay.
+func idleHoldsNothing(s *Server) error {
+	n, err := s.room(300)
+	if err != nil {
+		return err
+	}
+	return s.staysSmall(n, 1, func(some clients) error {
+		return some[0].exchange(some[0].next(bufferful))
+	})
+}
+
+// bufferful is what a server reads of a client at most in one call.
+const bufferful = 64 << 10
+
+// restIsFreed has clients, a few at a time, send more than the kernel takes of a
+// reply, so that the server must keep a part, and then read it all.
+func restIsFreed(s *Server) error {
+	return s.staysSmall(320, 16, func(some clients) error {
+		stuff := func(c *client) error {
+			_, err := c.fill(c.next(kernelHolds() + 600_000))
+			return err
+		}
+		read := func(c *client) error { return c.exchange(c.whole()) }
+		return errors.Join(some.each(stuff), s.turns(80), some.each(read))
+	})
+}
+
+// staysSmall has n clients, some at a time, do something and stay. Together they
+// would have n buffers; a Go heap takes up to 4 MiB without need.
+func (s *Server) staysSmall(n, some int, do func(clients) error) error {
+	var all clients
+	defer func() { all.close() }()
+	resident, _, err := s.growth(func() error {
+		for len(all) < n {
+			for range some {
+				c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(1000), 100_000), smallWindow)
+				if err != nil {
+					return err
+				}
+				all = append(all, c)
+			}
+			if err := do(all[len(all)-some:]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if most := int64(n * bufferful / 3); err == nil && resident > most {
+		err = &Failure{Sent: fmt.Sprintf("%d clients, %d at a time, that got all of it back and are silent", n, some),
+			Want: fmt.Sprintf("at most %d KiB more memory", most>>10), Got: fmt.Sprintf("%d KiB more", resident>>10)}
+	}
+	return err
+}
