@@ -294,11 +294,11 @@ func manyClients(s *Server) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.dialMany(n)
+	all, err := s.dialWaves(n)
+	defer all.close()
 	if err != nil {
 		return err
 	}
-	defer all.close()
 	for range 2 {
 		for _, c := range all {
 			if err := c.send(c.next(c.out.Load())); err != nil {

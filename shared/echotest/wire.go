@@ -61,6 +61,19 @@ func (s *Server) dialMany(n int) (clients, error) {
 	return all, nil
 }
 
+// dialWaves is dialMany for many: a few connect and are served at a time.
+func (s *Server) dialWaves(n int) (all clients, err error) {
+	const wave = 50 // some kernels let no more than 128 wait
+	for len(all) < n && err == nil {
+		var some clients
+		if some, err = s.dialMute(min(wave, n-len(all))); err == nil {
+			err = some.each(func(c *client) error { return c.recv(c.out.Load()) })
+		}
+		all = append(all, some...)
+	}
+	return all, After(err, fmt.Sprintf("%d clients have connected", len(all)))
+}
+
 type clients []*client
 
 func (list clients) close() {
