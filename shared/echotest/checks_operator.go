@@ -53,7 +53,7 @@ const stopLimit = 5 * time.Second
 func stopIdle(t *Target) error {
 	for clients := range 2 {
 		var mu sync.Mutex
-		quickest := patience
+		quickest := time.Hour
 		err := eachSignal(func(sig unix.Signal) error {
 			took, err := t.stopOfIdle(clients, sig)
 			mu.Lock()

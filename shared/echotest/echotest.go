@@ -20,8 +20,11 @@ package echotest
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"example/tcpladder/shared/proc"
@@ -72,6 +75,7 @@ func (c Check) Run(t *Target) error {
 	if f.Cause == "" {
 		f.Cause = c.Cause
 	}
+	set(&f.Got, "nothing")
 	f.Chapter = c.Chapter
 	return f
 }
@@ -130,6 +134,7 @@ const asServer = "ECHOTEST_SERVER"
 // real main with the server's own flags; otherwise it runs the tests.
 func Main(m *testing.M, main func()) {
 	if os.Getenv(asServer) == "" {
+		moreParallel()
 		os.Exit(m.Run())
 	}
 	os.Unsetenv(asServer)
@@ -138,6 +143,17 @@ func Main(m *testing.M, main func()) {
 	}
 	main()
 	os.Exit(0) // what a main that returns would do
+}
+
+// moreParallel lets twice as many checks run side by side as there are CPUs: most
+// of their time they wait. The flag of go test is left alone if it is given.
+func moreParallel() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+	}
 }
 
 // Skipped gives the reason if err says that a check could not be made here.

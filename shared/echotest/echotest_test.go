@@ -1,10 +1,9 @@
 package echotest
 
 import (
-	"encoding/binary"
 	"errors"
-	"io"
-	"net"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,85 +28,52 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// A handler serves one connection. faulty is what it does to the bytes.
-type handler func(c *net.TCPConn, faulty func([]byte) []byte)
-
-func honest(p []byte) []byte { return p }
-
-func echoBytes(c *net.TCPConn, faulty func([]byte) []byte) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := c.Read(buf)
-		if _, werr := c.Write(faulty(buf[:n])); err != nil || werr != nil {
-			return
-		}
-	}
-}
-
-func echoFrames(c *net.TCPConn, faulty func([]byte) []byte) {
-	header := make([]byte, 4)
-	for {
-		if _, err := io.ReadFull(c, header); err != nil {
-			return
-		}
-		n := binary.BigEndian.Uint32(header)
-		if n > defaultMaxFrame {
-			c.CloseWrite()
-			c.SetReadDeadline(time.Now().Add(time.Second))
-			io.CopyN(io.Discard, c, 1<<20)
-			return
-		}
-		p := make([]byte, n)
-		if _, err := io.ReadFull(c, p); err != nil {
-			return
-		}
-		if _, err := c.Write(faulty(frame(p))); err != nil {
-			return
-		}
-	}
-}
-
-// listening serves on package net, a goroutine for each client.
-func listening(t *testing.T, p Promises, serve handler, faulty func([]byte) []byte) *Target {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if err == nil {
-				go func() {
-					defer c.Close()
-					serve(c.(*net.TCPConn), faulty)
-				}()
-			}
-		}
-	}()
-	return Listening(l.Addr().String(), p)
-}
-
 var (
 	bytesPromises  = Promises{Concurrent: true, Sleeps: true}
 	framesPromises = Promises{Concurrent: true, Sleeps: true, Framed: true}
+	alonePromises  = Promises{Sleeps: true}
 )
 
-// TestHonest: servers that are built in another way keep the promises too.
+// referenceWith is the reference server with a fault, or none.
+func referenceWith(t *testing.T, p Promises, fault string) *Target {
+	target, err := Self(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case p.Framed:
+		return target.WithFlags("-framed", "-fault", fault)
+	case !p.Concurrent:
+		return target.WithFlags("-alone", "-fault", fault)
+	}
+	return target.WithFlags("-fault", fault)
+}
+
+// checkNamed finds a check of the promises p.
+func checkNamed(t *testing.T, p Promises, name string) Check {
+	list := Checks(p)
+	i := slices.IndexFunc(list, func(c Check) bool { return c.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no check %s of %+v", name, p)
+	}
+	return list[i]
+}
+
+// TestHonest: a server that is built in another way keeps the promises too, those
+// that are examined by address; in a long run also those that the faults break.
 func TestHonest(t *testing.T) {
-	for name, target := range map[string]*Target{
-		"bytes":  listening(t, bytesPromises, echoBytes, honest),
-		"frames": listening(t, framesPromises, echoFrames, honest),
-	} {
-		for _, c := range Checks(target.Promises) {
-			if !c.OnWire || c.Name == "many-clients" { // both ends of those are in this process
+	for name, p := range map[string]Promises{"bytes": bytesPromises, "frames": framesPromises, "alone": alonePromises} {
+		target := referenceWith(t, p, "")
+		for _, c := range Checks(p) {
+			broken := func(f faulty) bool { return f.promises == p && slices.Contains(strings.Fields(f.noticed), c.Name) }
+			if !c.OnWire && !(long() && slices.ContainsFunc(faults, broken)) {
 				continue
 			}
 			t.Run(name+"/"+c.Name, func(t *testing.T) {
-				if err := c.Run(target); err != nil {
+				if !c.Alone {
+					t.Parallel()
+				}
+				if err := made(t, c.Run(target)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -115,35 +81,47 @@ func TestHonest(t *testing.T) {
 	}
 }
 
-// TestFaulty: a fault is noticed, and told in full.
-func TestFaulty(t *testing.T) {
-	total := 0
-	faults := map[string]func([]byte) []byte{
-		"any-segmentation": func(p []byte) []byte { // one byte is wrong
-			if total += len(p); total > 300_000 && len(p) > 0 {
-				p[0] ^= 1
-			}
-			return p
-		},
-		"half-close": func(p []byte) []byte { // the end is cut off
-			if len(p) > 1 {
-				p = p[:len(p)-1]
-			}
-			return p
-		},
+// made skips a test whose check could not be made here, and gives err otherwise.
+func made(t *testing.T, err error) error {
+	if reason, skipped := Skipped(err); skipped {
+		t.Skip(reason)
 	}
-	for name, faulty := range faults {
-		target := listening(t, bytesPromises, echoBytes, faulty)
-		for _, c := range Checks(target.Promises) {
-			if c.Name != name {
-				continue
-			}
-			var f *Failure
-			if err := c.Run(target); !errors.As(err, &f) {
-				t.Errorf("%s: %v, want a Failure", name, err)
-			} else if f.Sent == "" || f.Want == "" || f.Got == "" || f.Cause == "" || !strings.HasPrefix(f.Chapter, "docs/0") {
-				t.Errorf("%s: the failure does not tell everything:\n%v", name, err)
-			}
+	return err
+}
+
+func long() bool { return os.Getenv("TCPLADDER_LONG") == "1" }
+
+// A faulty server breaks a promise; each of the checks named has to notice. In a
+// short run the first of them does, unless that takes long.
+type faulty struct {
+	promises Promises
+	fault    string
+	noticed  string
+	long     bool
+}
+
+// TestFaulty: a fault is noticed by each check that looks for it, and told in
+// full. So a check that looks no more is noticed as well.
+func TestFaulty(t *testing.T) {
+	was := patience
+	patience = time.Second // nothing that is waited for will come
+	t.Cleanup(func() { patience = was })
+	for _, f := range faults {
+		for i, name := range strings.Fields(f.noticed) {
+			t.Run(f.fault+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				if !long() && (i > 0 || f.long) {
+					t.Skip("set TCPLADDER_LONG=1")
+				}
+				err := made(t, checkNamed(t, f.promises, name).Run(referenceWith(t, f.promises, f.fault)))
+				var failure *Failure
+				if !errors.As(err, &failure) {
+					t.Fatalf("%v, want a Failure", err)
+				}
+				if failure.Want == "" || failure.Got == "" || failure.Cause == "" || !strings.HasPrefix(failure.Chapter, "docs/0") {
+					t.Errorf("the failure does not tell everything:\n%v", err)
+				}
+			})
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long the checks wait for anything that must happen.
-const patience = proc.Patience
+var patience = proc.Patience // shorter where failures are expected
 
 // A Target is the server under examination: a program that each check starts
 // afresh, or one that is listening already.
