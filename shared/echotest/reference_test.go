@@ -368,9 +368,10 @@ func (p *peer) reply(b []byte) {
 	if p.ended {
 		return
 	}
+	const spoilt = 10_000 // more than a few KiB from the beginning
 	at := p.total
-	if p.total += len(b); p.total > 10_000 && at <= 10_000 && len(b) > 0 && wrong("one-byte") {
-		b[0] ^= 1
+	if p.total += len(b); at <= spoilt && spoilt < p.total && wrong("one-byte") {
+		b[spoilt-at] ^= 1
 	}
 	if wrong("others-bytes") {
 		last.Lock()
