@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,10 +61,21 @@ type Process struct {
 	killed sync.Once
 }
 
+// notIgnored has what is started meet SIGINT and SIGTERM as their defaults are. A
+// shell's background job ignores SIGINT, and whatever it starts would, too; what is
+// caught is the default again after exec(2). This program goes on ignoring it.
+var notIgnored = sync.OnceFunc(func() {
+	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
+})
+
 // Start starts the program.
 func (c Command) Start() (*Process, error) {
 	keepInherited()
-
+	notIgnored()
 	p := &Process{Stdout: newLines(nil), group: c.Group, done: make(chan struct{})}
 	args, err := p.fillAddr(c.limited())
 	if err != nil {
