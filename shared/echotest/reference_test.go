@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"testing"
@@ -66,6 +67,7 @@ func reference() {
 	announce(l)
 	everyone := &crowd{peers: map[*peer]bool{}}
 	go everyone.accept(l)
+	debug.SetGCPercent(25) // what it takes is to be what it holds
 	background()
 	<-ctx.Done()
 	if !wrong("second-signal") {
