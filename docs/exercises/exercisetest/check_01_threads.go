@@ -18,9 +18,11 @@ var threads = Exercise{
 		{Name: "nothing-shared", Proof: on(nothingShared),
 			Promise: "each client gets its own bytes, also when all send at once",
 			Cause:   "two goroutines use one buffer"},
-		// There are no turns: the kernel shares the time out between the threads. And
+		// There are no turns: the kernel shares the time out between the threads, and
+		// each has a buffer. The one that accepts blocks, or sleeps out its pause. And
 		// calls overlap, so -v shows one that has begun and another that returns.
 	}, without(echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}), "turns-are-fair",
+		"accept-turns", "accept-nobody", "accept-when-one-leaves", "idle-holds-nothing",
 		"narration", "narration-order", "narration-halves", "narration-between", "narration-json", "narration-state")...),
 }
 
@@ -36,7 +38,7 @@ func threeAtOnce(s *server) error {
 		defer c.Close()
 		slow[i] = c
 	}
-	for _, letter := range "proc.Patience" {
+	for _, letter := range "patience" {
 		for i, c := range slow {
 			if err := c.Exchange(string(letter), string(letter)); err != nil {
 				return echotest.After(err, fmt.Sprintf("client %d of 3, with the others connected", i+1))
