@@ -13,7 +13,7 @@ var faults = []faulty{
 	{alonePromises, "nagle", "no-delay", false},
 	// What a client costs the server, and the others.
 	{bytesPromises, "one-at-a-time", "slow-reader", false},
-	{bytesPromises, "no-bound", "slow-reader slow-readers-memory", false},
+	{bytesPromises, "no-bound", "slow-readers-memory slow-reader", false},
 	{bytesPromises, "spin", "idle-costs-nothing reset slow-reader", false},
 	{bytesPromises, "descriptor-leak", "churn", false},
 	{bytesPromises, "few-clients", "many-clients beyond-fd-setsize", false},
