@@ -235,7 +235,7 @@ func lingerEnds(s *Server) error {
 	defer slow.Close()
 	beat := time.NewTicker(50 * time.Millisecond)
 	defer beat.Stop()
-	return clients{fast, slow}.each(func(c *client) error {
+	err = clients{fast, slow}.each(func(c *client) error {
 		if c == fast {
 			_, err := c.sendOn(make([]byte, 32<<10), nil)
 			return err
@@ -247,6 +247,10 @@ func lingerEnds(s *Server) error {
 		}
 		return err
 	})
+	if err == nil {
+		err = s.shortLog(2) // one for each header; none for the end of the linger
+	}
+	return err
 }
 
 // sendOn sends a header that is too long, and then piece after piece, one at
@@ -340,7 +344,7 @@ func halfFrameEnds(s *Server) error {
 		}
 		err = c.finish()
 		if err == nil {
-			err = s.logged(c, "")
+			err = s.logged(c, fmt.Sprintf(" %d byte", part))
 		}
 		if err != nil {
 			return After(err, fmt.Sprintf("2 frames, %d bytes of a third, half-close", part))

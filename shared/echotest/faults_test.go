@@ -3,11 +3,12 @@ package echotest
 // faults are what can be wrong with the reference server, and who must notice.
 var faults = []faulty{
 	// What comes back, and when.
-	{bytesPromises, "one-byte", "any-segmentation half-close slow-reader", false},
+	{bytesPromises, "one-byte", "any-segmentation half-close-queued slow-reader", false},
 	{bytesPromises, "others-bytes", "many-clients", false},
 	{bytesPromises, "banner", "echo", false},
 	{bytesPromises, "lost-tail", "half-close-queued", false},
 	{bytesPromises, "extra-byte", "echo half-close", false},
+	{bytesPromises, "no-end-of-file", "echo half-close", false},
 	{bytesPromises, "resets", "echo half-close half-close-queued", false},
 	{bytesPromises, "late", "no-delay", false},
 	{alonePromises, "nagle", "no-delay", false},

@@ -59,6 +59,24 @@ func TestListenAddresses(t *testing.T) {
 	}
 }
 
+// On every system alike, [::] is every IPv6 address and no IPv4 address.
+func TestAllIPv6AddressesAreNotIPv4(t *testing.T) {
+	fd, err := Listen("[::]:0")
+	if err != nil {
+		t.Skip("no IPv6 here:", err)
+	}
+	defer unix.Close(fd)
+	client, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(client)
+	err = unix.Connect(client, &unix.SockaddrInet4{Port: int(Addr(fd).Port()), Addr: [4]byte{127, 0, 0, 1}})
+	if err != unix.ECONNREFUSED {
+		t.Errorf("IPv4 to a listener on [::]: %v, want %v", err, unix.ECONNREFUSED)
+	}
+}
+
 func TestListenErrorsNameTheAddress(t *testing.T) {
 	fd, err := Listen("127.0.0.1:0")
 	if err != nil {
