@@ -126,6 +126,20 @@ func TestFaulty(t *testing.T) {
 	}
 }
 
+// TestNoWall: a server without a rung's wall is not that rung.
+func TestNoWall(t *testing.T) {
+	was := patience
+	patience = time.Second
+	t.Cleanup(func() { patience = was })
+	for name, p := range map[string]Promises{"wall-one-at-a-time": alonePromises, "wall-burns-cpu": {Concurrent: true}} {
+		err := made(t, checkNamed(t, p, name).Run(referenceWith(t, bytesPromises, "").Promising(p)))
+		var failure *Failure
+		if !errors.As(err, &failure) {
+			t.Errorf("%s: %v, want a Failure", name, err)
+		}
+	}
+}
+
 // TestChecks: names are the names of subtests, and every check says why it is there.
 func TestChecks(t *testing.T) {
 	for _, p := range []Promises{{}, {Sleeps: true}, {Concurrent: true}, bytesPromises, framesPromises} {
