@@ -20,11 +20,10 @@ package echotest
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
+	"sync"
 	"testing"
 
 	"example/tcpladder/shared/proc"
@@ -109,22 +108,48 @@ func Run(t *testing.T, p Promises) {
 	RunChecks(t, target, Checks(p))
 }
 
-// RunChecks makes a subtest of every check of a list.
+// RunChecks makes a subtest of every check of a list: first of those that want to
+// be alone, then of the others, side by side. Most of these mostly wait, so there are
+// more at a time than CPUs; but not of a server that spins.
 func RunChecks(t *testing.T, target *Target, list []Check) {
+	var others []Check
 	for _, c := range list {
-		t.Run(c.Name, func(t *testing.T) {
-			if !c.Alone {
-				t.Parallel()
-			}
-			err := c.Run(target)
-			if reason, skipped := Skipped(err); skipped {
-				t.Skip(reason)
-			}
-			if err != nil {
-				t.Errorf("promise: %s\n%v", c.Promise, err)
+		if c.Alone {
+			runCheck(t, target, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	atATime := runtime.GOMAXPROCS(0)
+	if target.Promises.Sleeps {
+		atATime *= 2
+	}
+	next := make(chan Check)
+	var workers sync.WaitGroup
+	for range atATime {
+		workers.Go(func() {
+			for c := range next {
+				runCheck(t, target, c)
 			}
 		})
 	}
+	for _, c := range others {
+		next <- c
+	}
+	close(next)
+	workers.Wait()
+}
+
+func runCheck(t *testing.T, target *Target, c Check) {
+	t.Run(c.Name, func(t *testing.T) {
+		err := c.Run(target)
+		if reason, skipped := Skipped(err); skipped {
+			t.Skip(reason)
+		}
+		if err != nil {
+			t.Errorf("promise: %s\n%v", c.Promise, err)
+		}
+	})
 }
 
 // asServer is the environment variable that turns a test binary into a server.
@@ -134,7 +159,6 @@ const asServer = "ECHOTEST_SERVER"
 // real main with the server's own flags; otherwise it runs the tests.
 func Main(m *testing.M, main func()) {
 	if os.Getenv(asServer) == "" {
-		moreParallel()
 		os.Exit(m.Run())
 	}
 	os.Unsetenv(asServer)
@@ -143,17 +167,6 @@ func Main(m *testing.M, main func()) {
 	}
 	main()
 	os.Exit(0) // what a main that returns would do
-}
-
-// moreParallel lets twice as many checks run side by side as there are CPUs: most
-// of their time they wait. The flag of go test is left alone if it is given.
-func moreParallel() {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
-	}
 }
 
 // Skipped gives the reason if err says that a check could not be made here.

@@ -11,7 +11,7 @@ var faults = []faulty{
 	{bytesPromises, "no-end-of-file", "echo half-close", false},
 	{bytesPromises, "resets", "echo half-close half-close-queued", false},
 	{bytesPromises, "late", "no-delay", false},
-	{alonePromises, "nagle", "no-delay", false},
+	{alonePromises, "nagle", "no-delay", true},
 	// What a client costs the server, and the others.
 	{bytesPromises, "one-at-a-time", "slow-reader", false},
 	{bytesPromises, "no-bound", "slow-readers-memory slow-reader", false},

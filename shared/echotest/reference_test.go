@@ -13,7 +13,9 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,7 +27,23 @@ import (
 	"example/tcpladder/shared/narrate"
 )
 
-func TestMain(m *testing.M) { Main(m, reference) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asServer) == "" {
+		moreParallel()
+	}
+	Main(m, reference)
+}
+
+// moreParallel lets three tests run side by side for each CPU: most of their time
+// they wait for what does not come. The flag of go test is left alone if it is given.
+func moreParallel() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
+	}
+}
 
 // The reference is a server of another build than the rungs: package net, two
 // goroutines for each client and a queue between them. It keeps every promise that
