@@ -34,12 +34,18 @@ type stat struct {
 }
 
 func statOf(pid int) (s stat, ok bool) {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	s, ok = statAt(fmt.Sprintf("/proc/%d", pid))
+	s.pid = pid
+	return s, ok
+}
+
+// statAt reads that of a process or a thread.
+func statAt(folder string) (s stat, ok bool) {
+	text, _ := os.ReadFile(folder + "/stat")
 	i := bytes.LastIndex(text, []byte(") ")) // the name before it may hold anything
 	if i < 0 {
 		return s, false
 	}
-	s.pid = pid
 	var session, terminal, foreground int
 	_, err := fmt.Sscan(string(text[i+2:]), &s.state, &s.parent, &s.group, &session, &terminal, &foreground, &s.flags)
 	return s, err == nil

@@ -14,8 +14,8 @@ type calmness struct {
 }
 
 // quiet watches the server until it rests for a moment. One that spins never does.
-// On a machine where others want the CPU too, it is waiting for the CPU all the time;
-// and strace slows it, so its calls count as well.
+// On a machine where others want the CPU too, it waits for the CPU all the time; and
+// strace slows it, so its calls count as well.
 func (s *server) quiet(ctx context.Context, k *kernel) (c calmness) {
 	const (
 		window  = 100 * time.Millisecond
@@ -24,7 +24,8 @@ func (s *server) quiet(ctx context.Context, k *kernel) (c calmness) {
 		windows = 30
 	)
 	for range windows {
-		cpu, began, calls := s.wanted(), time.Now(), 0
+		before, _ := s.wanted()
+		began, calls := time.Now(), 0
 		if k != nil {
 			calls = k.count()
 		}
@@ -38,11 +39,12 @@ func (s *server) quiet(ctx context.Context, k *kernel) (c calmness) {
 			timer.Stop()
 			return calmness{ok: true}
 		}
-		c.share = float64(s.wanted()-cpu) / float64(time.Since(began))
+		after, now := s.wanted()
+		c.share = float64(after-before) / float64(time.Since(began))
 		if k != nil {
 			c.calls = k.count() - calls
 		}
-		if c.share <= most && c.calls <= atMost {
+		if c.share <= most && c.calls <= atMost && !now {
 			return calmness{ok: true}
 		}
 	}

@@ -22,14 +22,16 @@ type server struct {
 }
 
 func start(ctx context.Context, argv []string) (s *server, err error) {
-	// A free address may be taken by somebody else before the server has it.
 	for range 3 {
-		if s, err = startOnce(ctx, argv); err == nil || ctx.Err() != nil {
+		// A free address may be taken by somebody else before the server has it.
+		if s, err = startOnce(ctx, argv); !errors.Is(err, errEnded) {
 			break
 		}
 	}
 	return s, err
 }
+
+var errEnded = errors.New("the server ended")
 
 func startOnce(ctx context.Context, argv []string) (*server, error) {
 	p, err := proc.Command{Args: argv, Group: true}.Start()
@@ -49,7 +51,7 @@ func startOnce(ctx context.Context, argv []string) (*server, error) {
 func (s *server) explain(err error) error {
 	if s.dying() {
 		s.kill()
-		err = errors.New("the server ended: " + s.State())
+		err = fmt.Errorf("%w: %s", errEnded, s.State())
 	}
 	if words := lastWords(s.Stderr.All()); words != "" {
 		return fmt.Errorf("%w (it says: %s)", err, words)
@@ -100,18 +102,22 @@ func (s *server) ends() bool {
 }
 
 // wanted is for how long all the threads of the server's processes have had a CPU or
-// waited for one.
-func (s *server) wanted() (sum time.Duration) {
+// waited for one, as far as that is counted: a thread that waits shows it only when
+// it gets one. So it also tells whether one is running, waits, or has been stopped by
+// strace in the middle of a call.
+func (s *server) wanted() (sum time.Duration, now bool) {
 	for _, pid := range family(s.group) {
-		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 		for _, task := range tasks {
 			var had, waited int64 // ns; see sched-stats in the kernel's documentation
-			text, _ := os.ReadFile(task)
+			text, _ := os.ReadFile(task + "/schedstat")
 			fmt.Sscan(string(text), &had, &waited)
 			sum += time.Duration(had + waited)
+			is, ok := statAt(task)
+			now = now || ok && strings.ContainsAny(is.state, "Rt")
 		}
 	}
-	return sum
+	return sum, now
 }
 
 // stop sends SIGTERM and waits for the end. Of another program's shell we want no
