@@ -59,7 +59,7 @@ var calls = []call{
 	// read(2) leaves some to the kind of descriptor: for a socket recv(2) and tcp(7),
 	// and ECONNRESET, which only the code and POSIX list.
 	{"read", serving, []string{"read", "readv", "recvfrom", "recvmsg", "recv"}, "read(2), recv(2), tcp(7)",
-		"EAGAIN EINTR ECONNRESET ETIMEDOUT EIO ENOMEM ENOTCONN ECONNREFUSED EBADF EFAULT EINVAL EISDIR ENOTSOCK",
+		"EAGAIN EINTR ECONNRESET ETIMEDOUT EPIPE EIO ENOMEM ENOTCONN ECONNREFUSED EBADF EFAULT EINVAL EISDIR ENOTSOCK",
 		"EACCES", "docs/01-blocking.md"},
 	{"write", serving, []string{"write", "writev", "sendto", "sendmsg", "send"}, "write(2), send(2), tcp(7)",
 		"EAGAIN EINTR EPIPE ECONNRESET ETIMEDOUT EIO ENOBUFS ENOMEM EPERM EACCES EBADF EFAULT EINVAL ENOTSOCK ENOTCONN " +

@@ -155,33 +155,35 @@ func (k *kernel) follow(line string) {
 	k.changed = make(chan struct{})
 }
 
-// note takes down one line. Of a call that is shown in two halves, the second one
-// counts, with the arguments of the first.
+// note takes down one line. Of a call that is shown in two halves, the first says what
+// it is made on (there may be no second: it sleeps when strace detaches), and the second
+// that it was made.
 func (k *kernel) note(thread, call, rest string, second bool) {
 	if second {
 		rest = k.half[thread] + rest
+		delete(k.half, thread)
+	} else {
+		for _, d := range descriptors.FindAllStringSubmatch(rest, -1) {
+			k.made[object{call, d[1], d[2]}]++
+		}
 	}
 	if args, unfinished := strings.CutSuffix(rest, " <unfinished ...>"); unfinished {
 		k.half[thread] = args
 		return
 	}
-	delete(k.half, thread)
 	args, result := rest, ""
 	if at := returns.FindAllStringIndex(rest, -1); at != nil { // the last one
 		i := at[len(at)-1]
 		args, result = rest[:i[0]], rest[i[1]:]
 	}
 	k.seen[call]++
-	about := descriptors.FindAllStringSubmatch(args, -1)
-	for _, d := range about {
-		k.made[object{call, d[1], d[2]}]++
-	}
-	shown := call + "(" + args + ") = " + strings.TrimSuffix(result, " (INJECTED)")
-	if strings.HasSuffix(rest, " (INJECTED)") {
+	result, ours := strings.CutSuffix(result, " (INJECTED)")
+	shown := call + "(" + args + ") = " + result
+	if ours {
 		k.failed = append(k.failed, shown)
 	}
-	if call == "close" && len(about) > 0 {
-		k.noteClose(process(thread)+" "+about[0][0], shown, strings.HasSuffix(rest, " (INJECTED)"))
+	if d := descriptors.FindString(args); call == "close" && d != "" {
+		k.noteClose(process(thread)+" "+d, shown, ours)
 	}
 }
 

@@ -236,8 +236,9 @@ func TestNoMistake(t *testing.T) {
 func TestLastWords(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "",
-		"Traceback (most recent call last):\n  File \"s.py\"\nOSError: [Errno 24] Too many open files\n": "OSError: [Errno 24] Too many open files",
-		"log\npanic: read\n\ngoroutine 1 [running]:\nmain.main()":                                        "panic: read",
+		"Traceback (most recent call last):\n  File \"s.py\"\nOSError: [Errno 24] Too many open files\n":          "OSError: [Errno 24] Too many open files",
+		"log\npanic: read\n\ngoroutine 1 [running]:\nmain.main()":                                                 "panic: read",
+		"Exception in thread \"main\" java.net.SocketException: Too many open files\n\tat Echo.main(Echo.java:5)": "Exception in thread \"main\" java.net.SocketException: Too many open files",
 		"accept: bad file descriptor": "accept: bad file descriptor",
 	} {
 		if got := lastWords(strings.Split(text, "\n")); got != want {

@@ -59,9 +59,9 @@ func (s *server) explain(err error) error {
 	return err
 }
 
-// lastWords picks the line that says why the server ended: what a Go program
-// begins its end with, or else the last one. (A traceback of Python ends with the
-// exception.)
+// lastWords picks the line that says why the server ended: what a Go program begins
+// its end with, or else the last one that is not indented. (A traceback of Python ends
+// with the exception, one of Java with where it was.)
 func lastWords(lines []string) string {
 	for _, line := range lines {
 		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
@@ -69,7 +69,7 @@ func lastWords(lines []string) string {
 		}
 	}
 	for _, line := range slices.Backward(lines) {
-		if strings.TrimSpace(line) != "" {
+		if strings.TrimLeft(line, " \t") == line && line != "" {
 			return line
 		}
 	}

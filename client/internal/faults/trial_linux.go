@@ -129,9 +129,6 @@ func (t *trial) arrive(ctx context.Context) *problem {
 	together := t.e.habits.concurrent
 	if !together {
 		victims, others = min(victims, 1), min(victims, 1)
-		if t.f.call.role == waiting {
-			others = 1
-		}
 	}
 	for i := range victims + others {
 		c, p := t.connect(ctx)
@@ -230,8 +227,10 @@ func (t *trial) provoke(ctx context.Context) *problem {
 			p = t.serve(ctx)
 		case closing:
 			p = t.part(ctx)
-		case waiting:
-			p = t.talk(ctx)
+		case waiting: // for the clients, or the one that accepts for the next
+			if p = t.talk(ctx); p == nil && (i%2 == 1 || len(t.others) == 0) {
+				p = t.welcome(ctx)
+			}
 		}
 		if p != nil {
 			return p
@@ -437,8 +436,8 @@ func (t *trial) conclude(p *problem) verdict {
 		return verdict{skipped: "the call was not made often enough"}
 	}
 	if p != nil {
-		p.fault = t.f
-		p.sent = t.tale()
+		p.fault, p.sent = t.f, t.tale()
+		p.words = lastWords(t.s.Stderr.All()[t.before:])
 	}
 	return verdict{problem: p}
 }
@@ -447,7 +446,7 @@ func (t *trial) conclude(p *problem) verdict {
 func (t *trial) end(saw string) *problem {
 	lines := t.s.Stderr.All()[t.before:]
 	state := t.s.State()
-	p := &problem{kind: died, words: lastWords(lines), got: fmt.Sprintf("the server ended: %s (%s)", state, saw)}
+	p := &problem{kind: died, got: fmt.Sprintf("the server ended: %s (%s)", state, saw)}
 	if !t.f.mayEnd(t.e.subject) {
 		return p
 	}
