@@ -42,10 +42,11 @@ func (s *Server) Connect(window int) (*Conn, error) {
 			return err
 		}
 	}
-	c, err := d.DialContext(context.Background(), "tcp", s.Addr)
+	c, err := d.DialContext(s.context(), "tcp", s.Addr)
 	if err != nil {
 		return nil, &Failure{Sent: "connect " + s.Addr, Want: "a connection", Got: err.Error()}
 	}
+	context.AfterFunc(s.context(), func() { c.Close() })
 	return NewConn(c.(*net.TCPConn)), nil
 }
 
@@ -150,6 +151,8 @@ func Plain(err error) string {
 		return "end of file"
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return "nothing more (timed out)"
+	case errors.Is(err, net.ErrClosed):
+		return "nothing more in time"
 	case errors.Is(err, syscall.ECONNRESET):
 		return "connection reset by peer (RST)"
 	}

@@ -60,6 +60,8 @@ func (c Check) Run(t *Target) error {
 	if c.Long && os.Getenv("TCPLADDER_LONG") != "1" {
 		return Skipf("takes a minute or more: set TCPLADDER_LONG=1")
 	}
+	t, done := t.timed()
+	defer done()
 	err := c.Proof(t)
 	if _, skipped := Skipped(err); err == nil || skipped {
 		return err
@@ -76,6 +78,7 @@ func (c Check) Run(t *Target) error {
 	}
 	set(&f.Got, "nothing")
 	f.Chapter = c.Chapter
+	t.overtime(f)
 	return f
 }
 

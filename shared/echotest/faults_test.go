@@ -14,7 +14,7 @@ var faults = []faulty{
 	{alonePromises, "nagle", "no-delay", true},
 	// What a client costs the server, and the others.
 	{bytesPromises, "one-at-a-time", "slow-reader", false},
-	{bytesPromises, "no-bound", "slow-readers-memory slow-reader", false},
+	{bytesPromises, "no-bound", "slow-readers-memory slow-reader bounded-queue", false},
 	{bytesPromises, "spin", "idle-costs-nothing reset slow-reader", false},
 	{bytesPromises, "descriptor-leak", "churn", false},
 	{bytesPromises, "few-clients", "many-clients beyond-fd-setsize", false},
@@ -66,7 +66,7 @@ var faults = []faulty{
 	{framesPromises, "cut-through", "half-frame-waits half-frame-ends", false},
 	{framesPromises, "half-frame-unlogged", "half-frame-ends", false},
 	{framesPromises, "too-long-unlogged", "too-long", false},
-	{framesPromises, "no-linger", "too-long-while-queued linger-ends", false},
+	{framesPromises, "no-linger", "too-long-while-queued linger-ends lingers", false},
 	{framesPromises, "linger-forever", "linger-ends", false},
 	{framesPromises, "claims-cost", "claims-cost-nothing", true},
 	{framesPromises, "no-bound", "paused-memory", false},

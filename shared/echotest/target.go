@@ -1,6 +1,7 @@
 package echotest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,9 @@ type Target struct {
 	self bool     // which is this one, and calls Main
 	here bool     // and can be built from the working directory, to see its -h alone
 	addr string   // or the address it listens on
+
+	until time.Time       // when checks of it end; zero: each has its own time
+	ctx   context.Context // of the check under way; nil: it has no deadline
 }
 
 // Program is a target started from an executable file.
@@ -111,7 +115,7 @@ func (t *Target) Start(args ...string) (*Server, error) {
 // log as with has them.
 func (t *Target) StartWith(with proc.Command, args ...string) (*Server, error) {
 	if t.addr != "" {
-		return &Server{Promises: t.Promises, Addr: t.addr}, nil
+		return &Server{Promises: t.Promises, Addr: t.addr, ctx: t.ctx}, nil
 	}
 	return t.startAt("127.0.0.1:0", with, args...)
 }
@@ -154,12 +158,15 @@ type Server struct {
 	Promises
 	*proc.Process
 	Addr string // host:port
+	ctx  context.Context
 }
 
-// Stop ends the server as an operator would, and wants status 0.
+// Stop ends the server as an operator would, and wants status 0. One that
+// somebody else runs has to serve the next client, so that the check that harmed
+// it gets the cross.
 func (s *Server) Stop() error {
 	if s.Process == nil {
-		return nil
+		return because(After(s.alive(), "all of this check's clients have left"), "it has ended, or serves nobody any more")
 	}
 	if s.Exited() {
 		return Failf("the server ended by itself: %v", s.State())
