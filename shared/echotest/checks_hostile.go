@@ -131,7 +131,7 @@ func slowReader(s *Server) error {
 
 // overfill fills a client's connection and fails if there seems to be no bottom.
 func overfill(c *client) error {
-	took, err := c.fill(mostUnread)
+	took, err := c.fillUp(mostUnread, func() error { return nil })
 	if err == nil && took >= mostUnread {
 		err = &Failure{Sent: c.told(), Want: "a server that stops reading one who does not read",
 			Got: fmt.Sprintf("it took %d MiB", took>>20), Cause: "unsent bytes are queued without a limit"}

@@ -85,7 +85,7 @@ func (c Check) Run(t *Target) error {
 // Checks lists the checks of a server that makes the promises p, in a fixed order.
 func Checks(p Promises) []Check {
 	var list []Check
-	for _, theme := range [][]Check{byteChecks, hostileChecks, fairChecks, limitChecks, acceptChecks, frameChecks, pauseChecks, queueChecks, memoryChecks, operatorChecks, logChecks, narrationChecks, stopChecks, walls} {
+	for _, theme := range [][]Check{byteChecks, hostileChecks, fairChecks, limitChecks, acceptChecks, frameChecks, wireChecks, pauseChecks, queueChecks, memoryChecks, operatorChecks, logChecks, narrationChecks, stopChecks, walls} {
 		for _, c := range theme {
 			if c.when == nil || c.when(p) {
 				list = append(list, c)

@@ -176,6 +176,24 @@ func (c *client) fill(limit int64) (took int64, err error) {
 	return took, err
 }
 
+// fillUp is fill again and again, until the server has taken nothing three times in
+// a row: on a busy machine, one write that waits does not mean that it is full.
+func (c *client) fillUp(limit int64, between func() error) (total int64, err error) {
+	for idle := 0; idle < 3 && total < limit; idle++ {
+		took, err := c.fill(limit - total)
+		if err == nil {
+			err = between()
+		}
+		if err != nil {
+			return total, err
+		}
+		if total += took; took > 0 {
+			idle = -1
+		}
+	}
+	return total, nil
+}
+
 // turns waits until the server has gone round its loop n times: so often a
 // client of its own got an answer. A server of one client has no such turns.
 func (s *Server) turns(n int) error {
