@@ -5,12 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"example/tcpladder/client/internal/faults"
 	"example/tcpladder/client/internal/target"
@@ -29,7 +27,10 @@ checks its promises: a tick or a cross for each, and a count at the end.
 With -addr it checks the server that listens there, whatever it is written in,
 as far as that can be done from outside. Name the rung whose promises it is to
 keep; without a name it is 05 for a server of frames (a 4-byte big-endian length
-and that many bytes) and 04 for one that echoes bytes.
+and that many bytes) and 04 for one that echoes bytes. A server that is neither
+gets one cross, which says what was met. It takes some 20 seconds, and ends
+within 4 minutes whatever the server does; after a few crosses of one kind the
+rest is not run.
 
 With -exercise it builds and checks what you wrote in docs/exercises.
 
@@ -130,6 +131,7 @@ type examination struct {
 	colour                  bool
 	width                   int // how many checks run at the same time
 	passed, failed, skipped int
+	left                    int // checks that were not run
 }
 
 // all examines the rungs, or the one server at addr, and gives the exit status.
@@ -151,7 +153,7 @@ func (e *examination) all(chosen []echotest.Rung, addr string) int {
 		return 0
 	}
 	fmt.Fprintf(e.out, "%d passed, %d failed, %d skipped\n", e.passed, e.failed, e.skipped)
-	if e.failed > 0 {
+	if e.failed+e.left > 0 {
 		return 1
 	}
 	return 0
@@ -170,64 +172,6 @@ func (e *examination) built(r echotest.Rung) error {
 		e.run(r.Folder, echotest.Program(program, r.Promises), echotest.Checks(r.Promises))
 	}
 	return err
-}
-
-// running examines the server at addr, with the checks that need no more than
-// its address.
-func (e *examination) running(chosen []echotest.Rung, addr string) error {
-	framed, err := speaksFrames(addr)
-	if err != nil {
-		return err
-	}
-	r := echotest.Rungs[3]
-	if framed {
-		r = echotest.Rungs[4]
-	}
-	if len(chosen) > 0 {
-		r = chosen[0]
-	}
-	speaks := map[bool]string{true: "frames", false: "bytes"}
-	if r.Promises.Framed != framed {
-		return fmt.Errorf("%s echoes %s, but %s echoes %s", addr, speaks[framed], r.Folder, speaks[r.Promises.Framed])
-	}
-	var list []echotest.Check
-	for _, c := range echotest.Checks(r.Promises) {
-		if c.OnWire {
-			list = append(list, c)
-		}
-	}
-	e.width = 1 // they share the server
-	title := fmt.Sprintf("%s, which echoes %s, held to what %s promises on the wire", addr, speaks[framed], r.Folder)
-	e.run(title, echotest.Listening(addr, r.Promises), list)
-	return nil
-}
-
-// speaksFrames sends a frame in two parts. Only a server of frames keeps the
-// first part back.
-func speaksFrames(addr string) (bool, error) {
-	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
-	if err != nil {
-		return false, fmt.Errorf("connect %s: %w", addr, plain(err))
-	}
-	defer c.Close()
-	message, got := []byte("\x00\x00\x00\x05hello"), make([]byte, 9)
-	c.SetDeadline(time.Now().Add(500 * time.Millisecond))
-	if _, err := c.Write(message[:6]); err != nil {
-		return false, err
-	}
-	if n, err := c.Read(got); n > 0 {
-		return false, nil
-	} else if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false, fmt.Errorf("%s does not echo: %v", addr, err)
-	}
-	c.SetDeadline(time.Now().Add(5 * time.Second))
-	if _, err := c.Write(message[6:]); err != nil {
-		return false, err
-	}
-	if _, err := io.ReadFull(c, got); err != nil {
-		return false, fmt.Errorf("%s echoes neither the bytes nor the frame %q: %v", addr, message, err)
-	}
-	return true, nil
 }
 
 // atOnce is how many checks run at the same time, each with a server of its own;

@@ -9,7 +9,7 @@ import (
 // checkTime bounds a whole check of a server that somebody else runs: that one
 // cannot be killed, and [patience] bounds one wait only, so that a server that
 // gives a byte now and then would be waited for as long as it likes.
-const checkTime = 3 * patience
+var checkTime = 3 * patience
 
 // Patience is how long a check waits for one thing at most.
 func Patience() time.Duration { return patience }
