@@ -27,6 +27,7 @@ func (e *examination) running(chosen []echotest.Rung, addr string) error {
 	if len(chosen) > 0 {
 		r = chosen[0]
 	}
+	e.first = true
 	var list []echotest.Check
 	for _, c := range echotest.Checks(r.Promises) {
 		if c.OnWire && e.match.MatchString(c.Name) {
@@ -128,6 +129,10 @@ func (e *examination) inTurn(t *echotest.Target, addr string, list []echotest.Ch
 		if _, skipped := echotest.Skipped(err); err == nil || skipped {
 			continue
 		}
+		if e.stops() {
+			e.leave(len(list)-i-1, "of -failfast")
+			return
+		}
 		why := w.enough(err, time.Since(start))
 		if gone := nobody(addr); gone != nil {
 			why = fmt.Sprintf("nobody answers at %s any more: %v", addr, plain(gone))
@@ -141,7 +146,7 @@ func (e *examination) inTurn(t *echotest.Target, addr string, list []echotest.Ch
 
 // leave tells why n checks are not run.
 func (e *examination) leave(n int, why string) {
-	if e.left = n; n > 0 {
+	if e.left += n; n > 0 {
 		fmt.Fprintf(e.out, "  %d checks not run: %s\n", n, why)
 	}
 }

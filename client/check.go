@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"example/tcpladder/client/internal/faults"
 	"example/tcpladder/client/internal/target"
@@ -54,6 +55,7 @@ func check(args []string) int {
 	exercise := flags.String("exercise", "", "check your attempt at the exercise of this `name`, such as 01-threads")
 	hostile := flags.Bool("faults", false, "examine rungs, or the server that -- COMMAND {addr} starts, under a kernel whose calls fail")
 	only := flags.String("run", "", "only the checks whose name this regular `expression` matches")
+	failfast := flags.Bool("failfast", false, "run no other check after the first cross")
 	args, command := faults.Split(args)
 	names, err := mixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -78,7 +80,7 @@ func check(args []string) int {
 		return checkFaults(chosen, command, match, *list)
 	}
 	if *exercise != "" {
-		return checkExercise(*exercise, match, *list)
+		return checkExercise(*exercise, match, *list, *failfast)
 	}
 	if !slices.ContainsFunc(echotest.Rungs, func(r echotest.Rung) bool {
 		return (len(chosen) == 0 || slices.Contains(chosen, r)) && matches(match, r)
@@ -86,7 +88,7 @@ func check(args []string) int {
 		fmt.Fprintf(os.Stderr, "check: no check matches -run %q\n", match)
 		return 2
 	}
-	e := &examination{match: match, list: *list, out: os.Stdout, colour: cli.IsTerminal(os.Stdout), width: atOnce}
+	e := &examination{match: match, list: *list, out: os.Stdout, colour: cli.IsTerminal(os.Stdout), width: atOnce, failfast: *failfast}
 	return e.all(chosen, *addr)
 }
 
@@ -130,6 +132,8 @@ type examination struct {
 	out                     io.Writer
 	colour                  bool
 	width                   int // how many checks run at the same time
+	failfast                bool
+	first                   bool // the next cross is the first of its server
 	passed, failed, skipped int
 	left                    int // checks that were not run
 }
@@ -142,7 +146,9 @@ func (e *examination) all(chosen []echotest.Rung, addr string) int {
 		err = e.running(chosen, addr)
 	} else {
 		for _, r := range chosen {
-			err = errors.Join(err, e.built(r))
+			if !e.stops() {
+				err = errors.Join(err, e.built(r))
+			}
 		}
 	}
 	if err != nil {
@@ -152,7 +158,16 @@ func (e *examination) all(chosen []echotest.Rung, addr string) int {
 	if e.list {
 		return 0
 	}
-	fmt.Fprintf(e.out, "%d passed, %d failed, %d skipped\n", e.passed, e.failed, e.skipped)
+	return e.count()
+}
+
+// count prints the sum and gives the exit status.
+func (e *examination) count() int {
+	fmt.Fprintf(e.out, "%d passed, %d failed, %d skipped", e.passed, e.failed, e.skipped)
+	if e.left > 0 {
+		fmt.Fprintf(e.out, ", %d not run", e.left)
+	}
+	fmt.Fprintln(e.out)
 	if e.failed+e.left > 0 {
 		return 1
 	}
@@ -178,44 +193,64 @@ func (e *examination) built(r echotest.Rung) error {
 // but for those that measure.
 const atOnce = 4
 
-// run runs a list of checks, those that want to be alone first.
+// run runs a list of checks in its order: one that wants to be alone by itself, the
+// others between two of those together.
 func (e *examination) run(title string, t *echotest.Target, list []echotest.Check) {
 	fmt.Fprintln(e.out, title)
-	var together []echotest.Check
-	for _, c := range list {
-		switch {
-		case !e.match.MatchString(c.Name):
-		case e.list:
+	list = slices.DeleteFunc(slices.Clone(list), func(c echotest.Check) bool { return !e.match.MatchString(c.Name) })
+	if e.list {
+		for _, c := range list {
 			fmt.Fprintf(e.out, "  %-24s %s\n", c.Name, c.Promise)
-		case c.Alone:
-			e.tell(c, c.Run(t))
-		default:
-			together = append(together, c)
 		}
+		return
 	}
-	e.together(t, together)
+	e.first = true
+	for len(list) > 0 && !e.stops() {
+		n := slices.IndexFunc(list, func(c echotest.Check) bool { return c.Alone })
+		switch n {
+		case -1:
+			n = len(list)
+		case 0:
+			n = 1
+		}
+		list = list[e.together(t, list[:n]):]
+	}
+	e.left += len(list)
 }
 
+// stops tells whether no other check is to be run.
+func (e *examination) stops() bool { return e.failfast && e.failed > 0 }
+
 // together runs a few checks at a time. Each result is told as soon as those
-// before it are.
-func (e *examination) together(t *echotest.Target, list []echotest.Check) {
+// before it are. It returns how many were told: less than all if the rest is not
+// to be run.
+func (e *examination) together(t *echotest.Target, list []echotest.Check) (told int) {
 	results := make([]chan error, len(list))
-	free := make(chan bool, e.width)
+	free, stop := make(chan bool, e.width), make(chan bool)
 	for i := range results {
 		results[i] = make(chan error, 1)
 	}
-	go func() {
+	var running sync.WaitGroup
+	running.Go(func() {
 		for i, c := range list {
-			free <- true
-			go func() {
+			select {
+			case <-stop:
+				return
+			case free <- true:
+			}
+			running.Go(func() {
 				results[i] <- c.Run(t)
 				<-free
-			}()
+			})
 		}
-	}()
-	for i, c := range list {
-		e.tell(c, <-results[i])
+	})
+	for told < len(list) && !e.stops() {
+		e.tell(list[told], <-results[told])
+		told++
 	}
+	close(stop)
+	running.Wait()
+	return told
 }
 
 // tell prints one result and counts it.
@@ -231,6 +266,10 @@ func (e *examination) tell(c echotest.Check, err error) {
 	default:
 		e.failed++
 		fmt.Fprintf(e.out, "  %s %-24s %s\n", e.paint("31", "✗"), c.Name, c.Promise)
+		if e.first {
+			e.first = false
+			fmt.Fprintln(e.out, "      fix this one first")
+		}
 		fmt.Fprintf(e.out, "      %s\n", strings.ReplaceAll(err.Error(), "\n", "\n      "))
 	}
 }

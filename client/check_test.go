@@ -111,6 +111,37 @@ func TestCheckSeesAFault(t *testing.T) {
 	}
 }
 
+// TestCheckFirst: the first cross says so, and with -failfast it is the last.
+func TestCheckFirst(t *testing.T) {
+	addr := listen(t, func(c *net.TCPConn) {
+		buf, at := make([]byte, 4096), 0
+		for {
+			n, err := c.Read(buf)
+			if err != nil {
+				return
+			}
+			if at <= 30 && 30 < at+n { // behind those that tell the protocol
+				buf[30-at]++
+			}
+			at += n
+			c.Write(buf[:n])
+		}
+	})
+	chosen, err := choose([]string{"04"}, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, failfast := range []bool{false, true} {
+		var out bytes.Buffer
+		e := &examination{match: regexp.MustCompile("^(echo|any-segmentation|half-close)$"), out: &out, failfast: failfast}
+		e.all(chosen, addr)
+		report, crosses := out.String(), map[bool]int{false: 3, true: 1}[failfast]
+		if strings.Count(report, "✗") != crosses || strings.Count(report, "fix this one first") != 1 || e.left != 3-crosses {
+			t.Errorf("failfast %v, %d not run:\n%s", failfast, e.left, report)
+		}
+	}
+}
+
 func TestCheckUsage(t *testing.T) {
 	for _, args := range [][]string{{"06"}, {"-nonsense"}, {"-run", "("}, {"-addr", "127.0.0.1:1", "01", "02"}} {
 		if status := check(args); status != 2 {

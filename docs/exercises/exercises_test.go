@@ -116,6 +116,23 @@ func TestSolutions(t *testing.T) {
 	}
 }
 
+// TestOwnChecksFirst: what an exercise is about is looked at first, and its text is
+// the one to read; then come the promises of the rung, with the rung's chapter.
+func TestOwnChecksFirst(t *testing.T) {
+	for _, e := range exercisetest.Exercises() {
+		own := true
+		for _, c := range e.Checks {
+			if c.Own && !own {
+				t.Errorf("%s: %s comes after a check of the rung", e.Name, c.Name)
+			}
+			own = c.Own
+			if want := "docs/exercises/" + e.Name + "/README.md"; c.Own != (c.Chapter == want) || !c.Own && !strings.HasPrefix(c.Chapter, "docs/0") {
+				t.Errorf("%s: %s sends its reader to %s", e.Name, c.Name, c.Chapter)
+			}
+		}
+	}
+}
+
 // TestFolders wants each exercise to have a start and a solution, and no other
 // folder to be there.
 func TestFolders(t *testing.T) {

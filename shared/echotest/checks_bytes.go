@@ -24,15 +24,12 @@ var byteChecks = []Check{
 	{Name: "dribble", OnWire: true, Chapter: chapter1, Proof: On(dribble),
 		Promise: "bytes that come one by one come back",
 		Cause:   "a read is taken for a whole message, or a reply waits for more than it needs"},
-	{Name: "no-delay", OnWire: true, Alone: true, Chapter: chapter1, Proof: On(noDelay),
+	{Name: "no-delay", Measures: true, OnWire: true, Alone: true, Chapter: chapter1, Proof: On(noDelay),
 		Promise: "a reply does not wait for the acknowledgement of the one before",
 		Cause:   "TCP_NODELAY is not set on the accepted socket: Nagle's algorithm holds the second reply back"},
 	{Name: "half-close", OnWire: true, Chapter: chapter1, Proof: On(halfClose),
 		Promise: "a client that half-closes gets every byte, then end of file",
 		Cause:   "end of file is taken for 'close': it only means that no more input comes"},
-	{Name: "half-close-queued", OnWire: true, Alone: true, Chapter: chapter2, Proof: On(halfCloseQueued),
-		Promise: "a client that half-closes before it reads anything gets every byte, then end of file",
-		Cause:   "at end of file the connection is closed although bytes are still unsent"},
 	{Name: "many-clients", OnWire: true, Chapter: chapter3, when: concurrent, Proof: On(manyClients),
 		Promise: "a thousand clients at once (what fits in an fd_set) are all served, each its own bytes",
 		Cause:   "a fixed number of clients, a buffer shared by two of them, or a descriptor's number kept after it was closed"},
@@ -191,7 +188,7 @@ func sweep(s *Server, halfClose bool) error {
 	var all clients
 	defer func() { all.close() }()
 	for _, size := range sizes {
-		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow)
+		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), longBlock), smallWindow)
 		if err != nil {
 			return err
 		}
@@ -216,7 +213,7 @@ func sweep(s *Server, halfClose bool) error {
 
 func sweepOneByOne(s *Server, sizes []int64, halfClose bool) error {
 	for _, size := range sizes {
-		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow)
+		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), longBlock), smallWindow)
 		if err != nil {
 			return err
 		}

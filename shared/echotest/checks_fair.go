@@ -15,13 +15,13 @@ import (
 
 // fairChecks: whoever sends much is not served at the cost of the others.
 var fairChecks = []Check{
-	{Name: "flood-is-fair", OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(floodIsFair),
+	{Name: "flood-is-fair", Measures: true, OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(floodIsFair),
 		Promise: "a client that sends as fast as it can does not starve the others",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
-	{Name: "turns-are-fair", Alone: true, Chapter: chapter2, when: concurrent, Proof: On(turnsAreFair, "-v=json"),
+	{Name: "turns-are-fair", Measures: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(turnsAreFair, "-v=json"),
 		Promise: "a client that has sent megabytes at once is not served to its end before the others",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
-	{Name: "floods-are-fair", Alone: true, Chapter: chapter5, when: framed, Proof: On(floodsAreFair),
+	{Name: "floods-are-fair", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(floodsAreFair),
 		Promise: "a client next to 20 that flood with frames of 1 MiB gets its reply after a little of each",
 		Cause:   "too much is read of each client in one turn: a turn is as long as all reads and writes in it together"},
 }

@@ -40,9 +40,9 @@ var wireChecks = []Check{
 		Cause:   "close(2) with unread input sends RST, which destroys what was sent: shutdown the sending side, read and discard for a while, then close"},
 }
 
-// silence is how long clients say nothing. A read waits for it: who is dropped
+// quietFor is how long clients say nothing. A read waits for it: who is dropped
 // learns it at once.
-const silence = 4300 * time.Millisecond
+const quietFor = 4300 * time.Millisecond
 
 // quietClients has one client that has said nothing yet, one that was served, one
 // inside a message, and one that was owed megabytes when it fell silent.
@@ -64,7 +64,7 @@ func quietClients(s *Server) error {
 		}
 	}
 	return all.each(func(c *client) error {
-		did := fmt.Sprintf("nothing for %v", silence)
+		did := fmt.Sprintf("nothing for %v", quietFor)
 		if err := After(s.keepQuiet(c), did); err != nil {
 			return err
 		}
@@ -101,9 +101,9 @@ func (s *Server) owed(c *client) int64 {
 // nothing is it known before the end that it was dropped.
 func (s *Server) keepQuiet(c *client) error {
 	if c.in.Load() == s.owed(c) {
-		return c.Silent(silence)
+		return c.Silent(quietFor)
 	}
-	timer := time.NewTimer(silence)
+	timer := time.NewTimer(quietFor)
 	defer timer.Stop()
 	<-timer.C
 	return nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +21,12 @@ type Conn struct {
 	*net.TCPConn
 	told func() string // what was sent
 	sent []byte        // the last text
+
+	surplus    [1024]byte // what came where nothing had to
+	server     *Server    // nil: not ours to look at
+	flow       *client    // who counts what goes there and comes back; nil: nobody
+	halfClosed atomic.Bool
+	seen       atomic.Pointer[scene] // what the server did when patience was over
 }
 
 // NewConn makes a Conn of a connection.
@@ -44,10 +51,14 @@ func (s *Server) Connect(window int) (*Conn, error) {
 	}
 	c, err := d.DialContext(s.context(), "tcp", s.Addr)
 	if err != nil {
-		return nil, &Failure{Sent: "connect " + s.Addr, Want: "a connection", Got: err.Error()}
+		f := &Failure{Sent: "connect " + s.Addr, Want: "a connection", Got: err.Error()}
+		f.symptom, f.scene = noWay, s.look()
+		return nil, f
 	}
 	context.AfterFunc(s.context(), func() { c.Close() })
-	return NewConn(c.(*net.TCPConn)), nil
+	conn := NewConn(c.(*net.TCPConn))
+	conn.server = s
+	return conn, nil
 }
 
 // Sent says what was sent last.
@@ -56,10 +67,13 @@ func (c *Conn) Sent() string { return c.told() }
 // Send writes all of text.
 func (c *Conn) Send(text string) error {
 	c.sent = []byte(text)
-	c.SetWriteDeadline(time.Now().Add(patience))
-	n, err := c.Write(c.sent)
-	if err != nil {
-		return &Failure{Sent: c.told(), Want: "a server that takes it", Got: fmt.Sprintf("%d bytes taken, then %s", n, Plain(err))}
+	for rest := c.sent; len(rest) > 0; {
+		n, err := c.take(rest)
+		rest = rest[n:]
+		if err != nil && n == 0 {
+			return c.broken(whatEnded(err, takesNone), &Failure{Sent: c.told(), Want: "a server that takes it",
+				Got: fmt.Sprintf("%d bytes taken, then %s", len(text)-len(rest), Plain(err))})
+		}
 	}
 	return nil
 }
@@ -67,16 +81,15 @@ func (c *Conn) Send(text string) error {
 // Recv wants the bytes of want to come, and says nothing of what follows them.
 func (c *Conn) Recv(want string) error {
 	got := make([]byte, len(want))
-	c.SetReadDeadline(time.Now().Add(patience))
-	n, err := io.ReadFull(c, got)
+	n, err := io.ReadFull(patient{c}, got)
 	if err == nil && string(got) == want {
 		return nil
 	}
-	came := Quote(got[:n])
+	came, what := Quote(got[:n]), otherBytes
 	if err != nil && bytes.HasPrefix([]byte(want), got[:n]) {
-		came += ", then " + Plain(err)
+		came, what = came+", then "+Plain(err), whatEnded(err, silence)
 	}
-	return &Failure{Sent: c.told(), Want: Quote([]byte(want)), Got: came}
+	return c.broken(what, &Failure{Sent: c.told(), Want: Quote([]byte(want)), Got: came})
 }
 
 // Exchange sends text and wants the answer.
@@ -89,27 +102,30 @@ func (c *Conn) Exchange(text, answer string) error {
 
 // RecvEOF wants the end of file, and nothing before it.
 func (c *Conn) RecvEOF() error {
-	return c.nothing(time.Now().Add(patience), io.EOF, "end of file")
+	n, err := c.wait(c.surplus[:])
+	return c.nothing(n, err, io.EOF, "end of file")
 }
 
 // Silent wants nothing to come within d.
 func (c *Conn) Silent(d time.Duration) error {
-	return c.nothing(time.Now().Add(d), os.ErrDeadlineExceeded, "nothing yet")
+	c.SetReadDeadline(time.Now().Add(d))
+	n, err := c.Read(c.surplus[:])
+	return c.nothing(n, err, os.ErrDeadlineExceeded, "nothing yet")
 }
 
-// nothing wants no byte to come, and the reason that want names.
-func (c *Conn) nothing(deadline time.Time, reason error, want string) error {
-	buf := make([]byte, 1024)
-	c.SetReadDeadline(deadline)
-	n, err := c.Read(buf)
+// nothing wants no byte to have come, and the reason that want names.
+func (c *Conn) nothing(n int, err, reason error, want string) error {
 	if n == 0 && errors.Is(err, reason) {
 		return nil
 	}
-	got := Quote(buf[:n])
 	if n == 0 {
-		got = Plain(err)
+		return c.broken(whatEnded(err, noEnd), &Failure{Sent: c.told(), Want: want, Got: Plain(err)})
 	}
-	return &Failure{Sent: c.told(), Want: want, Got: got}
+	f := &Failure{Sent: c.told(), Want: want, Got: Quote(c.surplus[:n])}
+	if c.flow != nil {
+		f.trace(c.flow.stream, c.flow.in.Load(), c.surplus[:n])
+	}
+	return c.broken(surplus, f)
 }
 
 // stalled is how long a write of some KiB must wait to count as stalled. If
@@ -132,7 +148,8 @@ func (c *Conn) fill(limit int64, next func(took int64) []byte) (took int64, err 
 			break
 		}
 		if err != nil {
-			return took, &Failure{Sent: fmt.Sprintf("%d bytes, without reading", took), Want: "a server that waits until the client reads", Got: Plain(err)}
+			return took, c.broken(whatEnded(err, takesNone), &Failure{Sent: fmt.Sprintf("%d bytes, without reading", took),
+				Want: "a server that waits until the client reads", Got: Plain(err)})
 		}
 	}
 	return took, nil

@@ -46,6 +46,10 @@ type Check struct {
 	Chapter string // the text to read
 	Wall    bool   // proves what the rung's model can not do
 
+	Measures bool // the cause is that of a time or of memory, not of wrong or missing bytes
+
+	Own bool // belongs to an exercise: its text is the one to read
+
 	OnWire bool // needs the server's address only, no hold on its process
 	Alone  bool // measures time or memory: wants no other check beside it
 	Long   bool // takes up to minutes: skipped unless TCPLADDER_LONG=1
@@ -73,19 +77,18 @@ func (c Check) Run(t *Target) error {
 	if f.Want == "" {
 		f.Want = c.Promise
 	}
-	if f.Cause == "" {
-		f.Cause = c.Cause
-	}
 	set(&f.Got, "nothing")
-	f.Chapter = c.Chapter
+	f.diagnose(c)
 	t.overtime(f)
 	return f
 }
 
-// Checks lists the checks of a server that makes the promises p, in a fixed order.
+// Checks lists the checks of a server that makes the promises p, in the order in
+// which they are best failed: what is quick and plain comes first, and a check that
+// could fail for the fault of another comes behind it.
 func Checks(p Promises) []Check {
 	var list []Check
-	for _, theme := range [][]Check{byteChecks, hostileChecks, fairChecks, limitChecks, acceptChecks, frameChecks, wireChecks, pauseChecks, queueChecks, memoryChecks, operatorChecks, logChecks, narrationChecks, stopChecks, walls} {
+	for _, theme := range [][]Check{byteChecks, frameChecks, wireChecks, pauseChecks, queueChecks, hostileChecks, limitChecks, operatorChecks, walls, fairChecks, acceptChecks, memoryChecks, logChecks, stopChecks, narrationChecks} {
 		for _, c := range theme {
 			if c.when == nil || c.when(p) {
 				list = append(list, c)

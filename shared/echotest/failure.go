@@ -18,12 +18,17 @@ const (
 // A Failure is a broken promise, told so that one can act on it. Fields that
 // have nothing to say are empty.
 type Failure struct {
-	Sent    string // what the client did
-	Want    string // what had to follow
-	Got     string // what followed; bytes as hex and text
-	Cause   string // what usually makes it so
-	Chapter string // the text to read
-	Log     string // the last lines of the server's standard error
+	Sent    string   // what the client did
+	Want    string   // what had to follow
+	Got     string   // what followed; bytes as hex and text
+	Cause   string   // what makes it so, or most likely does
+	Or      []string // what else may
+	Seen    string   // what the server did at that moment, as far as the system shows it
+	Chapter string   // the text to read
+	Log     string   // the last lines of the server's standard error
+	Rows    []string // of the table of causes, that were chosen
+
+	testimony
 }
 
 // Error gives the failure on several lines, one for each field.
@@ -39,6 +44,10 @@ func (f *Failure) Error() string {
 	line("expected", f.Want)
 	line("came", f.Got)
 	line("cause", f.Cause)
+	for _, other := range f.Or {
+		line("or", other)
+	}
+	line("seen", f.Seen)
 	line("read", f.Chapter)
 	line("server", f.Log)
 	return strings.TrimRight(b.String(), "\n")

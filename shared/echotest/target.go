@@ -198,7 +198,10 @@ func (s *Server) Explain(err error) error {
 	}
 	return Amend(err, func(f *Failure) {
 		s.Wait(100 * time.Millisecond) // its end may show a moment later
-		f.Log = s.Stderr.Excerpt()
+		f.Log, f.log, f.promises = s.Stderr.Excerpt(), strings.Join(s.Stderr.All(), "\n"), s.Promises
+		if f.scene == nil {
+			f.scene = s.look()
+		}
 		if s.Exited() && !strings.Contains(f.Got, s.State()) {
 			f.Got += fmt.Sprintf(" (the server has ended: %s)", s.State())
 		}

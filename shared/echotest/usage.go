@@ -34,8 +34,10 @@ func (s *Server) Still() error {
 			return err
 		}
 	}
-	return &Failure{Want: "no CPU used while there is nothing to do",
+	f := &Failure{Want: "no CPU used while there is nothing to do",
 		Got: fmt.Sprintf("%.0f %% of a CPU, for seconds", share*100)}
+	f.symptom, f.scene = burns, s.look()
+	return f
 }
 
 // growth is how much the resident and mapped memory grow while do runs. It

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 )
 
 // A client is one connection with its stream, how much of it was sent, and how
@@ -39,7 +38,8 @@ func (s *Server) dialSized(st *stream, window int) (*client, error) {
 
 func newClient(conn *Conn, st *stream) *client {
 	c := &client{Conn: conn, stream: st}
-	conn.told = c.told
+	conn.told, conn.flow = c.told, c
+	remember(st)
 	return c
 }
 
@@ -86,11 +86,10 @@ func (list clients) close() {
 func (c *client) send(end int64) error {
 	for c.out.Load() < end {
 		p := c.at(c.out.Load(), int(min(end-c.out.Load(), 1<<20)))
-		c.SetWriteDeadline(time.Now().Add(patience))
-		n, err := c.Write(p)
+		n, err := c.take(p)
 		c.out.Add(int64(n))
-		if err != nil {
-			return &Failure{Sent: c.told(), Want: "a server that takes it", Got: Plain(err)}
+		if err != nil && n == 0 {
+			return c.broken(whatEnded(err, takesNone), &Failure{Sent: c.told(), Want: "a server that takes it", Got: Plain(err)})
 		}
 	}
 	return nil
@@ -101,24 +100,25 @@ func (c *client) recv(end int64) error {
 	buf := make([]byte, 64<<10)
 	for c.in.Load() < end {
 		p := buf[:min(int64(len(buf)), end-c.in.Load())]
-		c.SetReadDeadline(time.Now().Add(patience))
-		n, err := c.Read(p)
+		n, err := c.wait(p)
 		if bad := c.differ(c.in.Load(), p[:n]); bad >= 0 {
 			return c.wrong(p[bad:n], c.in.Load()+int64(bad))
 		}
 		c.in.Add(int64(n))
 		if err != nil {
-			return &Failure{Sent: c.told(), Want: fmt.Sprintf("%d bytes back", end),
-				Got: fmt.Sprintf("%d bytes, then %s", c.in.Load(), Plain(err))}
+			return c.broken(whatEnded(err, silence), &Failure{Sent: c.told(), Want: fmt.Sprintf("%d bytes back", end),
+				Got: fmt.Sprintf("%d bytes, then %s", c.in.Load(), Plain(err))})
 		}
 	}
 	return nil
 }
 
 func (c *client) wrong(got []byte, offset int64) error {
-	return &Failure{Sent: c.told(),
+	f := &Failure{Sent: c.told(),
 		Want: fmt.Sprintf("at offset %d: %s", offset, show(c.at(offset, 16))),
 		Got:  "other bytes: " + show(got[:min(16, len(got))])}
+	f.trace(c.stream, offset, got)
+	return c.broken(otherBytes, f)
 }
 
 // told says what the client has sent.

@@ -14,8 +14,9 @@ import (
 )
 
 var protocol = Exercise{
-	Name: "01-protocol",
-	Rung: "01-blocking",
+	Name:     "01-protocol",
+	Rung:     "01-blocking",
+	Promises: echotest.Promises{Sleeps: true},
 	Checks: append([]echotest.Check{
 		{Name: "the-three-buffers", Proof: on(threeBuffers),
 			Promise: "^abc$de^abte$f xyz^123 25$^ab$abab is answered with bcdbcuf23436bc",

@@ -9,8 +9,9 @@ import (
 )
 
 var threads = Exercise{
-	Name: "01-threads",
-	Rung: "01-blocking",
+	Name:     "01-threads",
+	Rung:     "01-blocking",
+	Promises: echotest.Promises{Concurrent: true, Sleeps: true},
 	Checks: append([]echotest.Check{
 		{Name: "three-at-once", Proof: on(threeAtOnce),
 			Promise: "three clients who take their time are served at once",

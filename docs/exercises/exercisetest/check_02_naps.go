@@ -9,8 +9,9 @@ import (
 )
 
 var naps = Exercise{
-	Name: "02-naps",
-	Rung: "02-nonblocking",
+	Name:     "02-naps",
+	Rung:     "02-nonblocking",
+	Promises: echotest.Promises{Concurrent: true},
 	Checks: append([]echotest.Check{
 		{Name: "serves", Proof: on(napsServes),
 			Promise: "three clients at once are served, nap or no nap",

@@ -9,8 +9,9 @@ import (
 )
 
 var poll = Exercise{
-	Name: "03-poll",
-	Rung: "03-select",
+	Name:     "03-poll",
+	Rung:     "03-select",
+	Promises: echotest.Promises{Concurrent: true, Sleeps: true},
 	Checks: append([]echotest.Check{
 		{Name: "serves", Proof: on(func(s *server) error { return threeAtOnce(s) }),
 			Promise: "three clients at once are served",

@@ -10,8 +10,9 @@ import (
 )
 
 var edge = Exercise{
-	Name: "04-edge",
-	Rung: "04-kqueue",
+	Name:     "04-edge",
+	Rung:     "04-kqueue",
+	Promises: echotest.Promises{Concurrent: true, Sleeps: true},
 	Checks: append([]echotest.Check{
 		{Name: "burst", Proof: on(edgeBurst),
 			Promise: "a burst that arrives at once, and nothing after it, comes back whole",

@@ -13,8 +13,9 @@ import (
 )
 
 var lineEcho = Exercise{
-	Name: "04-lineecho",
-	Rung: "04-kqueue",
+	Name:     "04-lineecho",
+	Rung:     "04-kqueue",
+	Promises: echotest.Promises{Concurrent: true, Sleeps: true},
 	Checks: append([]echotest.Check{
 		{Name: "lines", Proof: on(echoesLines),
 			Promise: "lines come back until an empty one, which does not; then comes end of file",

@@ -11,8 +11,9 @@ import (
 )
 
 var spin = Exercise{
-	Name: "04-spin",
-	Rung: "04-kqueue",
+	Name:     "04-spin",
+	Rung:     "04-kqueue",
+	Promises: echotest.Promises{Concurrent: true, Sleeps: true},
 	Checks: append([]echotest.Check{
 		{Name: "spins", Alone: true, Proof: spinSpins,
 			Promise: "with -spin 50ms a client that answers within that time finds the server awake",

@@ -16,8 +16,9 @@ import (
 )
 
 var status = Exercise{
-	Name: "04-status",
-	Rung: "04-kqueue",
+	Name:     "04-status",
+	Rung:     "04-kqueue",
+	Promises: echotest.Promises{Concurrent: true, Sleeps: true},
 	Checks: append([]echotest.Check{
 		{Name: "counts", Proof: on(statusCounts, "-status", "50ms"),
 			Promise: "every client is sent, beat after beat, how many are connected",

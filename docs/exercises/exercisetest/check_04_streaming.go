@@ -16,8 +16,9 @@ import (
 )
 
 var streaming = Exercise{
-	Name: "04-streaming",
-	Rung: "04-kqueue",
+	Name:     "04-streaming",
+	Rung:     "04-kqueue",
+	Promises: echotest.Promises{Concurrent: true, Sleeps: true},
 	Checks: append([]echotest.Check{
 		{Name: "welcome", Proof: on(streamWelcome),
 			Promise: "ten clients are welcomed as #0 to #9, and a number that is free again is given again, the lowest first",

@@ -13,8 +13,9 @@ import (
 )
 
 var chat = Exercise{
-	Name: "05-chat",
-	Rung: "05-framing",
+	Name:     "05-chat",
+	Rung:     "05-framing",
+	Promises: echotest.Promises{Concurrent: true, Sleeps: true, Framed: true},
 	Checks: append([]echotest.Check{
 		{Name: "join-speak-leave", Proof: on(chatRoom),
 			Promise: "all in the room hear who joins, speaks and leaves, in the same order",

@@ -32,9 +32,10 @@ const NotImplemented = "not implemented yet"
 
 // An Exercise is one folder of docs/exercises.
 type Exercise struct {
-	Name   string           // the folder
-	Rung   string           // the folder of the rung that it is built on
-	Checks []echotest.Check // in the order in which they are best failed
+	Name     string            // the folder
+	Rung     string            // the folder of the rung that it is built on
+	Promises echotest.Promises // what it promises beside what its own checks say
+	Checks   []echotest.Check  // in the order in which they are best failed
 }
 
 // Exercises lists all exercises, in the order in which they are meant to be done.
@@ -67,10 +68,12 @@ func (e Exercise) text() string { return "docs/exercises/" + e.Name + "/README.m
 func complete(e Exercise) []echotest.Check {
 	var list []echotest.Check
 	for _, c := range e.Checks {
-		if c.Chapter == "" {
-			c.Chapter = e.text()
-		}
 		proof := c.Proof
+		if c.Own = c.Chapter == ""; c.Own {
+			c.Chapter = e.text()
+			own := c.Proof
+			proof = func(p *echotest.Target) error { return own(p.Promising(e.Promises)) }
+		}
 		c.Proof = func(p *echotest.Target) error {
 			return echotest.Amend(proof(p), func(f *echotest.Failure) {
 				if strings.Contains(f.Log, NotImplemented) {
