@@ -156,7 +156,7 @@ var mistakes = []mistake{
 		"Drop the read interest", "spin-paused"},
 	{"the queue has no mark", "05-framing",
 		[]edit{{"conn.go", "\t\tc.paused = true\n", "\t\tc.paused = false\n"}, {"conn.go", "room := *writeBuffer - len(c.unsent)", "room := 1 << 30"}},
-		"queued without a limit", ""},
+		"the queue grows beyond the mark", ""},
 	{"closed at end of file with unsent replies", "05-framing",
 		one("ending.go", "case c.reason == io.EOF && !owed:", "case c.reason == io.EOF:"),
 		"end of file (read(2) returned 0) is taken for 'close at once'", "closed-owing"},

@@ -8,9 +8,6 @@ import (
 // queueChecks: how much a server holds of a client that does not read, counted in
 // the narration: what it has read of it and not yet written.
 var queueChecks = []Check{
-	{Name: "queue-keeps-to-mark", Chapter: chapter5, when: framed, Proof: On(queueKeepsToMark, "-v=json", "-write-buffer", fmt.Sprint(queueMark)),
-		Promise: "a client is paused when its queue has reached -write-buffer, and resumed when it is down to half of that",
-		Cause:   "the queue grows beyond the mark; or one mark serves for both, so that a client is paused and resumed with every write"},
 	{Name: "one-buffer-each", Chapter: chapter2, when: func(p Promises) bool { return p.Concurrent && !p.Framed }, Proof: On(oneBufferEach, "-v=json"),
 		Promise: "of a client that does not read, at most one buffer is held",
 		Cause:   "a client is read although it has unsent bytes"},

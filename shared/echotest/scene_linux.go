@@ -42,6 +42,22 @@ func look(pid int) *scene {
 	return s
 }
 
+// optionOf is an option of another process's socket, where the kernel lets us have
+// the descriptor: pidfd_getfd(2).
+func optionOf(pid, fd, level, name int) (int, error) {
+	process, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(process)
+	theirs, err := unix.PidfdGetfd(process, fd, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(theirs)
+	return unix.GetsockoptInt(theirs, level, name)
+}
+
 // lookAt sees what one thread does.
 func (s *scene) lookAt(dir, task string) {
 	stat, err := os.ReadFile(task + "/stat")
