@@ -3,6 +3,7 @@ package echotest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -248,10 +249,7 @@ func (s *Server) stopInHand() error {
 		}
 		all = append(all, c)
 	}
-	if err := all.each(overfill); err != nil {
-		return err
-	}
-	open, err := s.knownNow()
+	open, err := s.stuck(all)
 	if err != nil {
 		return err
 	}
@@ -280,6 +278,28 @@ func (s *Server) stopInHand() error {
 		return &Failure{Sent: "SIGTERM", Want: "exit status 0 when all is sent", Got: fmt.Sprintf("status %d, %v", code, err)}
 	}
 	return nil
+}
+
+// stuck has clients send until the server takes no more, and tells how things stand
+// once it has come to rest: a slow server still reads and writes for a while.
+func (s *Server) stuck(all clients) (open map[int]Descriptor, err error) {
+	if err := all.each(overfill); err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		before, err1 := s.knownNow()
+		err2 := s.turns(20)
+		open, err3 := s.knownNow()
+		moved := func(c *client) bool {
+			then, _ := ofPeer(before, c)
+			now, _ := ofPeer(open, c)
+			return then.Read != now.Read || then.Written != now.Written
+		}
+		if err := errors.Join(err1, err2, err3); err != nil || !slices.ContainsFunc(all, moved) {
+			return open, err
+		}
+	}
+	return nil, Failf("the server reads and writes on, for clients that do nothing")
 }
 
 // knownNow is what the narration tells of all that was done before this call: a

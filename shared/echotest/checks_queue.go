@@ -34,10 +34,7 @@ func queueKeepsToMark(s *Server) error {
 		return err
 	}
 	defer c.Close()
-	if err := overfill(c); err != nil {
-		return err
-	}
-	if _, err := s.knownNow(); err != nil {
+	if _, err := s.stuck(clients{c}); err != nil {
 		return err
 	}
 	j := s.Journal()
@@ -85,10 +82,7 @@ func oneBufferEach(s *Server) error {
 		return err
 	}
 	defer c.Close()
-	if err := overfill(c); err != nil {
-		return err
-	}
-	open, err := s.knownNow()
+	open, err := s.stuck(clients{c})
 	if err != nil {
 		return err
 	}

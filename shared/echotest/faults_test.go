@@ -23,7 +23,7 @@ var faults = []faulty{
 	{bytesPromises, "reads-stdin", "stdin-closed", false},
 	// What accept(2) answers.
 	{bytesPromises, "accept-ends", "out-of-descriptors out-of-descriptors-alone", false},
-	{bytesPromises, "no-pause", "out-of-descriptors out-of-descriptors-alone", false},
+	{bytesPromises, "no-pause", "out-of-descriptors out-of-descriptors-alone", true},
 	{bytesPromises, "line-for-each-accept", "out-of-descriptors-alone", false},
 	{alonePromises, "any-error-ends", "accept-one-client accept-unknown out-of-descriptors-alone", false},
 	{alonePromises, "pauses-for-one", "accept-one-client accept-in-a-row", true},
@@ -41,6 +41,8 @@ var faults = []faulty{
 	{bytesPromises, "stop-never", "stop-idle stop-busy", false},
 	{bytesPromises, "stop-late", "stop-idle", false},
 	{bytesPromises, "stop-panics", "stop-idle stop-busy two-signals", false},
+	{bytesPromises, "address-panics", "bad-address port-taken", false},
+	{bytesPromises, "address-status", "port-taken bad-address", false},
 	{bytesPromises, "port-kept", "restart-at-once", false},
 	{bytesPromises, "port-shared", "port-taken", false},
 	{bytesPromises, "both-families", "address-forms", false},

@@ -78,6 +78,13 @@ func reference() {
 		return
 	}
 	l, err := listenOn(*addr)
+	if err != nil && wrong("address-panics") {
+		panic(err)
+	}
+	if err != nil && wrong("address-status") {
+		log.Print(err)
+		os.Exit(3)
+	}
 	if err != nil {
 		cli.Fatal(err)
 	}
