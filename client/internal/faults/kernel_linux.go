@@ -64,8 +64,20 @@ type order struct {
 // for a call that is made once for each object, while others make it in between.
 const second, first = "2+2", "1+2"
 
-// attach returns when every process is attached.
-func attach(ctx context.Context, pids []int, o order) (*kernel, error) {
+// attach returns when every thread of the server is attached. A thread that is made
+// while strace goes through their list may be missed; then it begins again.
+func attach(ctx context.Context, s *server, o order) (k *kernel, err error) {
+	for range 10 {
+		pids := family(s.group)
+		if k, err = attachOnce(ctx, pids, o); err != nil || s.dying() || allTraced(pids) {
+			return k, err
+		}
+		k.detach(s)
+	}
+	return nil, errors.New("strace misses threads of it, however often it attaches")
+}
+
+func attachOnce(ctx context.Context, pids []int, o order) (*kernel, error) {
 	args := []string{"strace", "-f", "-y", "-s", "0", "-e", "abbrev=none", "-e", "signal=none", "-o", "/proc/self/fd/2"}
 	for _, pid := range pids {
 		args = append(args, "-p", strconv.Itoa(pid))
@@ -83,14 +95,21 @@ func attach(ctx context.Context, pids []int, o order) (*kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	ready := k.wait(ctx, proc.Patience, func(k *kernel) bool {
-		return !slices.ContainsFunc(pids, func(pid int) bool { _, found := k.attached[strconv.Itoa(pid)]; return !found })
-	})
-	if !ready || k.Exited() {
+	if !k.wait(ctx, proc.Patience, func(k *kernel) bool { return k.hasAll(pids) }) {
 		k.Kill()
 		return nil, k.refusal(ctx)
 	}
 	return k, nil
+}
+
+// hasAll reports whether strace has attached to all of them. The caller holds k.mu.
+func (k *kernel) hasAll(pids []int) bool {
+	for _, pid := range pids {
+		if _, found := k.attached[strconv.Itoa(pid)]; !found {
+			return false
+		}
+	}
+	return true
 }
 
 func newKernel() *kernel {

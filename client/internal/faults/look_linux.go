@@ -81,6 +81,20 @@ func stopped(pids []int) bool {
 	})
 }
 
+// allTraced reports whether every thread of these processes has a tracer.
+func allTraced(pids []int) bool {
+	for _, pid := range pids {
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+		for _, file := range files {
+			text, _ := os.ReadFile(file)
+			if bytes.Contains(text, []byte("\nTracerPid:\t0\n")) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // A socket is one of the server's, as the kernel lists it.
 type socket struct {
 	local, remote int // ports

@@ -163,8 +163,16 @@ func (s *server) listener() string {
 	return s.socketPath(func(k socket) bool { return k.listens && k.local == portOf(s.addr) })
 }
 
-// served is the server's end of a client's connection, once it is accepted.
-func (s *server) served(c *client) string {
+// served is the server's end of a client's connection, once it is accepted. The table
+// changes while it is read, so that one look may miss it.
+func (s *server) served(c *client) (path string) {
 	local := portOf(c.conn.LocalAddr().String())
-	return s.socketPath(func(k socket) bool { return !k.listens && k.local == portOf(s.addr) && k.remote == local })
+	for range 100 {
+		path = s.socketPath(func(k socket) bool { return !k.listens && k.local == portOf(s.addr) && k.remote == local })
+		if path != "" {
+			break
+		}
+		s.Wait(10 * time.Millisecond)
+	}
+	return path
 }

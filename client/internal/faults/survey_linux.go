@@ -100,7 +100,7 @@ func (e *examiner) watch(ctx context.Context, s *server, h *habits, a, b *client
 	if listener == "" || first == "" {
 		return fmt.Errorf("no process of it has the socket that listens on %s", s.addr)
 	}
-	k, err := attach(ctx, group, order{})
+	k, err := attach(ctx, s, order{})
 	if err != nil {
 		return err
 	}

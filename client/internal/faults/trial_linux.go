@@ -79,9 +79,11 @@ func (e *examiner) try(ctx context.Context, f fault) (verdict, error) {
 	if p := t.arrive(limited); p != nil {
 		return verdict{}, fmt.Errorf("before any fault: %s", p.got)
 	}
-	t.listener = s.listener()
 	t.before = len(t.s.Stderr.All())
-	if t.k, err = attach(limited, family(s.group), t.order()); err != nil {
+	if err := t.find(); err != nil {
+		return verdict{}, err
+	}
+	if t.k, err = attach(limited, s, t.order()); err != nil {
 		return verdict{}, err
 	}
 	v := t.conclude(t.play(limited))
@@ -109,11 +111,27 @@ func (t *trial) order() order {
 
 func (t *trial) paths(clients []*client) (paths []string) {
 	for _, c := range clients {
-		if c.served = t.s.served(c); c.served != "" {
-			paths = append(paths, c.served)
-		}
+		paths = append(paths, c.served)
 	}
 	return paths
+}
+
+// find finds the sockets on which calls are to fail.
+func (t *trial) find() error {
+	t.listener = t.s.listener()
+	clients := t.victims
+	if t.f.call.role == waiting {
+		clients = t.others
+	}
+	for _, c := range clients {
+		if !t.e.habits.concurrent && c != clients[0] {
+			break // it is not accepted yet
+		}
+		if c.served = t.s.served(c); c.served == "" {
+			return fmt.Errorf("no socket of the server belongs to %s", c.name)
+		}
+	}
+	return nil
 }
 
 // arrive connects those who are there before the kernel turns hostile. A server of
