@@ -3,9 +3,9 @@
 // the errors that their manual pages list and with one that nobody expects.
 //
 // strace(1) plays the kernel: it can answer a system call of a process in any
-// language, and is attached only when the server listens. A [Fault] is one call
+// language, and is attached only when the server listens. A fault is one call
 // and one error. Each has a server of its own, some clients whose calls fail, and
-// others whose calls do not. See rules.go for what is judged.
+// others whose calls do not. See rules_linux.go for what is judged.
 package faults
 
 import (
@@ -21,9 +21,8 @@ type Subject struct {
 	Name string   // what the report calls it
 	Argv []string // its command; {addr} stands for a free address
 	Rung bool     // a rung stops with status 0
-	// SleepsOnENOMEM: a server that has nowhere to report it to, and can do no
-	// better, waits until the kernel has memory for its sets again.
-	SleepsOnENOMEM bool
+
+	SleepsOnENOMEM bool // it survives even that from the call in which it waits
 }
 
 // A Count is how many faults passed, failed or were not examined.
@@ -84,22 +83,6 @@ type fault struct {
 }
 
 func (f fault) name() string { return f.call.name + "/" + f.errno }
-
-// passing reports whether the error says no more than: not this time. Then not even
-// the client whose call it was may notice.
-func (f fault) passing() bool { return f.errno == "EINTR" || f.errno == "EAGAIN" }
-
-// mayEnd reports whether the server may end: the listener or the place where it
-// sleeps is broken for good.
-func (f fault) mayEnd(s Subject) bool {
-	switch f.call.role {
-	case accepting:
-		return slices.Contains([]string{"EBADF", "EINVAL", "ENOTSOCK", "EFAULT"}, f.errno)
-	case waiting:
-		return f.errno != "EINTR" && !(s.SleepsOnENOMEM && f.errno == "ENOMEM")
-	}
-	return false
-}
 
 // faults are those of a call whose name match accepts.
 func (c *call) faults(match *regexp.Regexp) []fault {

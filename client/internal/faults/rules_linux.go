@@ -1,6 +1,26 @@
 package faults
 
-import "example/tcpladder/shared/echotest"
+import (
+	"slices"
+
+	"example/tcpladder/shared/echotest"
+)
+
+// passing reports whether the error says no more than: not this time. Then not even
+// the client whose call it was may notice.
+func (f fault) passing() bool { return f.errno == "EINTR" || f.errno == "EAGAIN" }
+
+// mayEnd reports whether the server may end: the listener or the place where it
+// sleeps is broken for good.
+func (f fault) mayEnd(s Subject) bool {
+	switch f.call.role {
+	case accepting:
+		return slices.Contains([]string{"EBADF", "EINVAL", "ENOTSOCK", "EFAULT"}, f.errno)
+	case waiting:
+		return f.errno != "EINTR" && !(s.SleepsOnENOMEM && f.errno == "ENOMEM")
+	}
+	return false
+}
 
 // A reading is what a kind of problem usually means.
 type reading struct{ want, cause string }
