@@ -64,8 +64,14 @@ var readings = map[kind]map[role]reading{
 		"after the error the listener is not asked again: its interest stays off, or the thread that accepts has ended"}},
 	again: {accepting: {"close is called once",
 		"close is called again after an error, or by two owners. Linux frees the number first, whatever it returns: the second call closes another client's descriptor, see close(2)"}},
-	stuck: {accepting: {"a new client is served as soon as no call fails any more",
-		"what was stopped because of the error is not taken up again"}},
+	stuck: {
+		accepting: {"a new client is served as soon as no call fails any more",
+			"after the error the listener is not asked again: its interest stays off, or the thread that accepts has ended"},
+		serving: {"a new client is served as soon as no call fails any more",
+			"what was stopped because of one client's error is not taken up again"},
+		waiting: {"a new client is served as soon as no call fails any more",
+			"the thread that waits and accepts has ended, and the process goes on without it: a server nobody can reach"},
+	},
 	stops: {accepting: {"SIGTERM ends the server, and a rung with status 0",
 		"something blocks or ends the path from the signal to exit status 0"}},
 }
