@@ -63,6 +63,8 @@ func (a *alone) accept(l int) error {
 			a.failed = false
 		}
 		echoAlone(fd, peer)
+	case socket.ListenerBroken(err) && wrong("broken-status"):
+		cli.Exit()
 	case socket.ListenerBroken(err) && !wrong("broken-retried"):
 		return err
 	case wrong("any-error-ends"):

@@ -70,6 +70,9 @@ func reference() {
 	idle, drain = cli.Duration("idle-timeout", 0, "at most"), cli.Duration("drain", time.Second, "at most")
 	narrate.Flag("v", "tell the system calls")
 	cli.Parse()
+	if wrong("idle-twice") {
+		*idle *= 2
+	}
 	if wrong("blocking-log") || wrong("line-for-each") {
 		log.SetOutput(os.Stderr)
 	}
@@ -92,9 +95,7 @@ func reference() {
 	announce(l)
 	everyone := &crowd{peers: map[*peer]bool{}}
 	go everyone.accept(l)
-	if debug.SetGCPercent(25); wrong("no-bound") { // what it takes is to be what it holds
-		debug.SetGCPercent(-1)
-	}
+	debug.SetGCPercent(25) // what it takes is to be what it holds
 	background()
 	<-ctx.Done()
 	if !wrong("second-signal") {
@@ -356,7 +357,7 @@ func (p *peer) send() {
 			return
 		}
 		if wrong("late") {
-			time.Sleep(60 * time.Millisecond)
+			time.Sleep(40 * time.Millisecond)
 		}
 		if wrong("one-at-a-time") {
 			p.crowd.shared.Lock()
@@ -389,9 +390,12 @@ func (p *peer) reply(b []byte) {
 	if !*framedFlag {
 		most = 64 << 10
 	}
+	if wrong("no-bound") {
+		most = 16 << 20 // bad enough, but not for the machine
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.queue) >= most && !p.ended && !wrong("no-bound") {
+	for len(p.queue) >= most && !p.ended && !wrong("bottomless") {
 		p.more.Wait()
 	}
 	if p.ended {
