@@ -279,6 +279,9 @@ func goneBeforeAccept(s *Server) error {
 // meaningless are signals that a Go program ignores or handles by itself.
 var meaningless = []unix.Signal{unix.SIGURG, unix.SIGWINCH, unix.SIGPIPE, unix.SIGCHLD, unix.SIGCONT}
 
+// signalStorm has the server wait in each of its calls, in the end for a client that
+// does not read. A write that sleeps has sent a part when a signal comes: only there
+// does it fall short.
 func signalStorm(s *Server) error {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), upTo(2000), 1<<20))
 	if err != nil {
@@ -299,8 +302,14 @@ func signalStorm(s *Server) error {
 	}()
 	for range 3 {
 		if err == nil {
-			err = c.talkAndStuff()
+			err = c.talk()
 		}
+	}
+	if err == nil {
+		err = overfill(c)
+	}
+	if err == nil {
+		err = c.exchange(c.whole())
 	}
 	close(stop)
 	if err = After(err, fmt.Sprintf("%d signals", <-sent)); err != nil {
@@ -309,22 +318,14 @@ func signalStorm(s *Server) error {
 	return c.finish()
 }
 
-// talkAndStuff has the server wait in each of its calls: for small messages, for
-// a MiB under way, and for a client that does not read. A write that sleeps has
-// sent a part already when a signal comes: only there does it fall short.
-func (c *client) talkAndStuff() error {
+// talk has small messages, which the server waits for, and then a MiB.
+func (c *client) talk() error {
 	for range 100 {
 		if err := c.ping(); err != nil {
 			return err
 		}
 	}
-	if err := c.exchange(c.next(c.out.Load() + 1<<20)); err != nil {
-		return err
-	}
-	if err := overfill(c); err != nil {
-		return err
-	}
-	return c.exchange(c.whole())
+	return c.exchange(c.next(c.out.Load() + 1<<20))
 }
 
 func stoppedAndContinued(s *Server) error {
