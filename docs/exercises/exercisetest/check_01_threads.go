@@ -23,7 +23,7 @@ var threads = Exercise{
 		// each has a buffer. The one that accepts blocks, or sleeps out its pause. And
 		// calls overlap, so -v shows one that has begun and another that returns.
 	}, without(echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}), "turns-are-fair",
-		"accept-turns", "accept-nobody", "accept-when-one-leaves", "idle-holds-nothing",
+		"accept-turns", "accept-nobody", "accept-when-one-leaves", "idle-holds-nothing", "rest-is-freed",
 		"narration", "narration-order", "narration-halves", "narration-between", "narration-json", "narration-state")...),
 }
 
