@@ -116,9 +116,20 @@ var causes = []cause{
 		says: "the server has read {fact} of this client and does not answer them: when the write buffer has drained, first answer the frames that are in the read buffer; no event comes for these"},
 	{name: "one-read-one-message", chapter: chapter5,
 		when: func(e *evidence) bool {
-			return e.Framed && (e.quiet() && e.holds() && e.waited().read || e.earlyEnds() && e.saidFact(dropsFrame))
+			return e.Framed && (e.quiet() && e.holds() && e.waited().read || e.earlyEnds() && e.saidFact(dropsFrame) || e.inHeader && e.foundAt("later"))
 		},
 		says: "what one read brings is taken for one message: {fact} were read and not answered. Keep the beginning of a frame until the rest has come, and answer all frames that a read brings"},
+	{name: "little-endian", sure: true, chapter: chapter5,
+		when: func(e *evidence) bool { return e.Framed && e.swapped() },
+		says: "the header is little-endian: {fact}. The length is 4 bytes big-endian, the highest first: binary.BigEndian"},
+	{name: "counts-itself", sure: true, chapter: chapter5,
+		when: func(e *evidence) bool { return e.Framed && e.offBy(4) },
+		says: "the length counts the header: {fact}. It is the length of the payload alone, without its own 4 bytes"},
+	{name: "not-a-frame", chapter: chapter5,
+		when: func(e *evidence) bool {
+			return e.Framed && (e.ends() || e.symptom == otherBytes) && e.said(", the maximum is ") && !e.onPurpose()
+		},
+		says: "the server takes bytes for a header that are none ({fact}): one read is taken for the beginning of a message, or the place in the stream is lost"},
 	{name: "lost-tail", chapter: chapter2,
 		when: func(e *evidence) bool { return e.foundAt("later") || e.quiet() && e.holds() },
 		says: "{fact} are missing: after a short write the rest is lost, or newer bytes overtake it. Keep p[n:], and send it before anything else"},
@@ -152,12 +163,6 @@ var causes = []cause{
 		when: func(e *evidence) bool { return e.Framed && e.symptom == noEnd && e.lingers() },
 		says: "the length is not compared with -max-frame: the server waits for a frame that is too long. Compare it, as a uint32 or an int64, as soon as the header is there"},
 
-	{name: "little-endian", sure: true, chapter: chapter5,
-		when: func(e *evidence) bool { return e.Framed && e.swapped() },
-		says: "the header is little-endian: {fact}. The length is 4 bytes big-endian, the highest first: binary.BigEndian"},
-	{name: "counts-itself", sure: true, chapter: chapter5,
-		when: func(e *evidence) bool { return e.Framed && e.offBy(4) },
-		says: "the length counts the header: {fact}. It is the length of the payload alone, without its own 4 bytes"},
 	{name: "foreign-bytes", chapter: chapter2,
 		when: func(e *evidence) bool { return e.whose == "another client's" },
 		says: "these are another client's bytes: two clients use one buffer. What is kept for later must be a copy, not a part of the buffer that the next client is read into; each goroutine needs a buffer of its own"},
@@ -171,9 +176,6 @@ var causes = []cause{
 		when: func(e *evidence) bool { return e.Framed && e.symptom == surplus && !e.halfClosed },
 		says: "bytes come back before the frame is whole: what one read brings is taken for one message. Answer whole frames only, and keep the rest"},
 
-	{name: "not-a-frame", chapter: chapter5,
-		when: func(e *evidence) bool { return e.Framed && e.ends() && e.said(", the maximum is ") && !e.onPurpose() },
-		says: "the server takes bytes for a header that are none ({fact}): one read is taken for the beginning of a message, or the place in the stream is lost"},
 	{name: "closed-owing", chapter: chapter2,
 		when: func(e *evidence) bool { return e.ends() && e.halfClosed && !e.ended() },
 		says: "end of file (read(2) returned 0) is taken for 'close at once': the server still owed bytes. It only means that no more input comes: send what is unsent, then close"},

@@ -16,6 +16,18 @@ import (
 // stopChecks: who can delay a stop, and for how long; and what a server says
 // that does not get as far as serving.
 var stopChecks = []Check{
+	{Name: "stop-drains", Alone: true, Chapter: chapter5, when: framed, Proof: stopDrains,
+		Promise: "at a stop all that is queued arrives, then end of file; exit status 0 as soon as everybody has left",
+		Cause:   "the stop drops the queues, tries to send them once only, or waits until -drain is over"},
+	{Name: "stop-under-fire", Alone: true, Chapter: chapter5, when: framed, Proof: stopUnderFire,
+		Promise: "at a stop a client that goes on sending gets the replies to what it has sent, whole frames, then end of file, no reset",
+		Cause:   "close(2) with unread input sends RST: shutdown the sending side, then read and discard until end of file"},
+	{Name: "stop-answers-nothing", Alone: true, Chapter: chapter5, when: framed, Proof: stopAnswersNothing,
+		Promise: "from a stop on nobody is accepted and nothing is answered, frames in hand neither: only what is queued is sent",
+		Cause:   "the listener stays registered, or frames are taken from the read buffer while it drains"},
+	{Name: "stop-ends-by-drain", Chapter: chapter5, when: framed, Proof: stopEndsByDrain,
+		Promise: "a client that never reads delays the stop by -drain at most",
+		Cause:   "the stop waits for the last byte without a limit"},
 	{Name: "stop-owes-nothing", Alone: true, Chapter: chapter5, when: framed, Proof: stopOwesNothing,
 		Promise: "a client that has everything it is owed does not hold up a stop, whether it is silent or goes on sending",
 		Cause:   "the stop waits for the end of every client until -drain is over: from the moment nothing is owed the time to linger is enough"},

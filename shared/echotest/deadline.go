@@ -39,7 +39,7 @@ func (t *Target) overtime(f *Failure) {
 		return
 	}
 	f.Got = fmt.Sprintf("%s (%v)", f.Got, context.Cause(t.ctx))
-	f.Cause = "the server answers, but so slowly that the check was given up: a server that keeps its promises passes in a few seconds"
+	f.Or, f.Cause = nil, "the server answers, but so slowly that the check was given up: a server that keeps its promises passes in a few seconds"
 }
 
 // context is nil for a server that the check has started: that one is killed.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -58,7 +59,7 @@ func whatEnded(err error, quiet symptom) symptom {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return earlyEnd
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed): // closed by us: the time is over
 		return quiet
 	}
 	return wasReset // or a broken pipe, which is a reset that came before
