@@ -89,7 +89,7 @@ func reference() {
 		os.Exit(3)
 	}
 	if err != nil {
-		cli.Fatal(err)
+		cli.Fatal(fmt.Errorf("listen %s: %w", *addr, err))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	announce(l)
