@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -168,6 +167,7 @@ func (forgetful) serve(c *net.TCPConn) {
 // TestWrongServers: the check whose promise is broken says so. They are examined a
 // few at a time, since nearly all of the time is spent waiting.
 func TestWrongServers(t *testing.T) {
+	long(t)
 	t.Parallel()
 	var together sync.WaitGroup
 	defer together.Wait()
@@ -187,12 +187,10 @@ func TestWrongServers(t *testing.T) {
 	}
 }
 
-// TestWholeRuns: a whole run has a cross for each wrong server, that of the right
+// TestWholeRuns takes half an hour: a whole run has a cross for each wrong server, that of the right
 // check unless it was given up before, and ends in time.
 func TestWholeRuns(t *testing.T) {
-	if os.Getenv("TCPLADDER_LONG") != "1" {
-		t.Skip("takes half an hour: set TCPLADDER_LONG=1")
-	}
+	long(t)
 	for rung, list := range map[string][]wrong{"04": wrongBytes(), "05": wrongFrames()} {
 		for _, w := range list {
 			addr := listen(t, w.serve)
@@ -272,9 +270,7 @@ func TestServerEnds(t *testing.T) {
 // TestAwkward: whatever a server does, a run ends, within the time that -h states,
 // and has a cross. Most of the time is that of checks that wait in vain.
 func TestAwkward(t *testing.T) {
-	if os.Getenv("TCPLADDER_LONG") != "1" {
-		t.Skip("takes minutes: set TCPLADDER_LONG=1")
-	}
+	long(t)
 	var together sync.WaitGroup
 	defer together.Wait()
 	for name, serve := range map[string]func(*net.TCPConn){

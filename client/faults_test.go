@@ -56,9 +56,7 @@ func TestFaults(t *testing.T) {
 
 // A rung is held to every fault: about half a minute each.
 func TestFaultsOfRungs(t *testing.T) {
-	if os.Getenv("TCPLADDER_LONG") != "1" {
-		t.Skip("takes minutes: set TCPLADDER_LONG=1")
-	}
+	long(t)
 	for _, r := range echotest.Rungs {
 		t.Run(r.Folder, func(t *testing.T) {
 			report, status := finish(t, checkCommand(t, nil, "-faults", r.Folder))
@@ -73,6 +71,7 @@ func TestFaultsOfRungs(t *testing.T) {
 // The command behind -- is any program; the runtime of this one waits for its
 // clients itself.
 func TestFaultsOfCommand(t *testing.T) {
+	long(t)
 	t.Parallel()
 	netecho := goBuild(t, "netecho")
 	report, status := finish(t, checkCommand(t, nil, "-faults", "-run", "^(read/ECONNRESET|epoll_wait/.*)$", "--", netecho, "-raw", "-addr", "{addr}"))

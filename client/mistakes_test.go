@@ -31,9 +31,7 @@ type edit struct{ file, old, new string }
 // check makes the checks, to name the cause, and every row of the table of causes to
 // be the first candidate of a mistake. How long a cross takes is told, not judged.
 func TestMistakes(t *testing.T) {
-	if os.Getenv("TCPLADDER_LONG") != "1" {
-		t.Skip("takes minutes: set TCPLADDER_LONG=1")
-	}
+	long(t)
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("there is no go command here")
 	}
