@@ -11,7 +11,7 @@ import (
 // system calls to the tests.
 const kernelSocket = "kernel"
 
-// A kernel answers the accept(2) and select(2) of one server, each call with an
+// A kernel answers some of the system calls of one server, each call with an
 // error or by letting the real kernel do it.
 type kernel struct {
 	mu     sync.Mutex
@@ -31,6 +31,16 @@ func always(errno unix.Errno) plan { return func(int) unix.Errno { return errno 
 func first(n int, errno unix.Errno) plan {
 	return func(i int) unix.Errno {
 		if i < n {
+			return errno
+		}
+		return 0
+	}
+}
+
+// only fails the nth call.
+func only(n int, errno unix.Errno) plan {
+	return func(i int) unix.Errno {
+		if i == n {
 			return errno
 		}
 		return 0

@@ -36,9 +36,15 @@ func (k *kernel) decide(call string, now time.Time) unix.Errno {
 	return 0
 }
 
-// surrender is the server's side.
+// surrender is the server's side. The Go runtime opens an epoll instance of its
+// own with the first file that can be polled: before, so that a plan does not
+// meet it.
 func surrender(socket int) {
-	fd, err := filter(unix.SYS_ACCEPT4, unix.SYS_PSELECT6)
+	if r, w, err := os.Pipe(); err == nil {
+		r.Close()
+		w.Close()
+	}
+	fd, err := filter()
 	word, rights := "ok", []byte(nil)
 	if err == nil {
 		rights = unix.UnixRights(fd)
@@ -50,16 +56,38 @@ func surrender(socket int) {
 	unix.Close(fd)
 }
 
-// filter has every thread stop at the system calls named, until somebody who
-// holds the descriptor has decided about the call.
-func filter(calls ...uint32) (fd int, err error) {
-	const jumpIfEqual, ret = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
-	program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}} // the call's number
-	for i, nr := range calls {
-		program = append(program, unix.SockFilter{Code: jumpIfEqual, Jt: uint8(len(calls) - i), K: nr})
+// names are those of the calls that are announced. Of fcntl(2) it is only F_SETFL.
+var names = map[int32]string{unix.SYS_ACCEPT4: "accept", unix.SYS_PSELECT6: "select", unix.SYS_FCNTL: "fcntl",
+	unix.SYS_EPOLL_CREATE1: "epoll_create1", unix.SYS_EPOLL_CTL: "epoll_ctl"}
+
+// announced is the program that looks at a call, see seccomp(2).
+func announced() (program []unix.SockFilter) {
+	const (
+		load, ret   = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_RET | unix.BPF_K
+		jumpIfEqual = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+		number      = 0  // offsets in struct seccomp_data
+		second      = 24 // argument, the half of it that counts where the low one comes first
+	)
+	program = append(program, unix.SockFilter{Code: load, K: number})
+	for nr := range names {
+		if nr == unix.SYS_FCNTL {
+			continue
+		}
+		program = append(program, unix.SockFilter{Code: jumpIfEqual, Jf: 1, K: uint32(nr)},
+			unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_USER_NOTIF})
 	}
-	program = append(program, unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW},
-		unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_USER_NOTIF})
+	return append(program,
+		unix.SockFilter{Code: jumpIfEqual, Jf: 3, K: unix.SYS_FCNTL},
+		unix.SockFilter{Code: load, K: second},
+		unix.SockFilter{Code: jumpIfEqual, Jf: 1, K: unix.F_SETFL},
+		unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_USER_NOTIF},
+		unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW})
+}
+
+// filter has every thread stop at the calls that are announced, until somebody
+// who holds the descriptor has decided about the call.
+func filter() (fd int, err error) {
+	program := announced()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
@@ -77,45 +105,48 @@ func filter(calls ...uint32) (fd int, err error) {
 	return int(r), nil
 }
 
-// startHostile starts a server whose accept(2) and select(2) are answered by
-// the kernel that is returned.
-func (t *Target) startHostile(with proc.Command, args ...string) (*Server, *kernel, error) {
+// startHostile starts a server some of whose system calls are answered by the
+// kernel that is returned.
+func (t *Target) startHostile(with proc.Command, args ...string) (s *Server, k *kernel, err error) {
+	k = newKernel()
+	err = t.handOver(k, with, func(with proc.Command) (err error) {
+		s, err = t.StartWith(with, args...)
+		return err
+	})
+	if err != nil && s != nil {
+		s.Kill()
+	}
+	return s, k, err
+}
+
+// handOver has start start a server, and k answer its calls from the first one on.
+func (t *Target) handOver(k *kernel, with proc.Command, start func(proc.Command) error) error {
 	if !t.self {
-		return nil, nil, Skipf("only a server that the test binary is itself lets its system calls be answered")
+		return Skipf("only a server that the test binary is itself lets its system calls be answered")
 	}
 	syscall.ForkLock.RLock()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	syscall.ForkLock.RUnlock()
 	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
+		return os.NewSyscallError("socketpair", err)
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "kernel")
 	defer unix.Close(pair[0])
 	with.Files = map[string]*os.File{kernelSocket: theirs}
-	type notifier struct {
-		fd  int
-		err error
-	}
-	// The server is ready when it has surrendered, so this ends before start
-	// does; or when the server ends.
-	got := make(chan notifier, 1)
+	got := make(chan error, 1) // ends when the server has surrendered, or ends
 	go func() {
 		fd, err := receive(pair[0])
-		got <- notifier{fd, err}
-	}()
-	s, err := t.StartWith(with, args...)
-	theirs.Close()
-	n := <-got
-	if n.err != nil || err != nil {
 		if err == nil {
-			s.Kill()
-			err = n.err
+			go k.serve(fd)
 		}
-		return nil, nil, err
+		got <- err
+	}()
+	err = start(with)
+	theirs.Close()
+	if surrendered := <-got; err == nil {
+		err = surrendered
 	}
-	k := newKernel()
-	go k.serve(n.fd)
-	return s, k, nil
+	return err
 }
 
 // receive takes the descriptor that a server sends, or the reason why not.
@@ -178,8 +209,6 @@ func (k *kernel) serve(fd int) {
 		ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r))
 	}
 }
-
-var names = map[int32]string{unix.SYS_ACCEPT4: "accept", unix.SYS_PSELECT6: "select"}
 
 func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg)); errno != 0 {
