@@ -1,6 +1,7 @@
 package echotest
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -20,6 +21,9 @@ var logChecks = []Check{
 	{Name: "log-names-client", Chapter: chapter1, Proof: On(logNamesClient),
 		Promise: "the line about a client that ends badly names it, and what failed",
 		Cause:   "the error is logged without the client's address, or with another's; or not at all"},
+	{Name: "log-names-unread", Chapter: chapter1, Proof: On(logNamesUnread),
+		Promise: "so does the line about a client that has reset before its answer was written",
+		Cause:   "the error of write(2) is dropped: the next read reports a mere end of file"},
 	{Name: "unread-log-counts", Chapter: chapter1, Proof: unreadLogCounts,
 		Promise: "lines that nobody took are counted, and the count comes before the next line that gets out",
 		Cause:   "a line that cannot be written is waited for, or forgotten"},
@@ -63,6 +67,27 @@ func logNamesClient(s *Server) error {
 	want := fmt.Sprintf("client %v: read: connection reset by peer", c.LocalAddr())
 	if line, _ := s.Stderr.Wait(patience, func(string) bool { return true }); line != want {
 		return &Failure{Sent: "a message, and a reset", Want: want, Got: s.Stderr.Excerpt()}
+	}
+	return s.said(1)
+}
+
+// logNamesUnread has a client send and reset before the server reads: what it sent
+// is read, and the answer fails. (Where the kernel drops what was not read, it is
+// the read that fails.)
+func logNamesUnread(s *Server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Reset()
+	err = errors.Join(c.ping(), s.Suspend(), c.send(c.next(c.out.Load())))
+	c.Reset()
+	if err = errors.Join(err, s.Signal(unix.SIGCONT)); err != nil {
+		return err
+	}
+	want := fmt.Sprintf("client %v: ", c.LocalAddr())
+	if line, _ := s.Stderr.Wait(patience, func(string) bool { return true }); !strings.HasPrefix(line, want) {
+		return &Failure{Sent: "a message, and a reset before it was read", Want: want + "write: connection reset by peer", Got: s.Stderr.Excerpt()}
 	}
 	return s.said(1)
 }
