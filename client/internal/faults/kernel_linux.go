@@ -40,6 +40,8 @@ type kernel struct {
 
 	mu       sync.Mutex
 	attached map[string]bool   // processes; false: it had ended before
+	stopped  map[string]bool   // threads, before we detach
+	begun    string            // a line of which the rest is still to come
 	half     map[string]string // by thread: the object of a call that has not returned
 	made     map[object]int    // calls on each
 	seen     map[string]int    // calls, by name
@@ -78,7 +80,7 @@ func attach(ctx context.Context, s *server, o order) (k *kernel, err error) {
 }
 
 func attachOnce(ctx context.Context, pids []int, o order) (*kernel, error) {
-	args := []string{"strace", "-f", "-y", "-s", "0", "-e", "abbrev=none", "-e", "signal=none", "-o", "/proc/self/fd/2"}
+	args := []string{"strace", "-f", "-y", "-s", "0", "-e", "abbrev=none", "-e", "signal=STOP", "-o", "/proc/self/fd/2"}
 	for _, pid := range pids {
 		args = append(args, "-p", strconv.Itoa(pid))
 	}
@@ -113,7 +115,7 @@ func (k *kernel) hasAll(pids []int) bool {
 }
 
 func newKernel() *kernel {
-	return &kernel{attached: map[string]bool{}, half: map[string]string{}, made: map[object]int{}, seen: map[string]int{},
+	return &kernel{attached: map[string]bool{}, stopped: map[string]bool{}, half: map[string]string{}, made: map[object]int{}, seen: map[string]int{},
 		unclosed: map[string]string{}, changed: make(chan struct{})}
 }
 
@@ -147,6 +149,7 @@ var errPtrace = errors.New("strace may not attach to a process here: ptrace(2) i
 
 var (
 	straceAttached = regexp.MustCompile(`^strace: Process (\d+) attached`)
+	straceStopped  = regexp.MustCompile(`^(\d+) +--- stopped by SIGSTOP ---`)
 	straceMissed   = regexp.MustCompile(`^strace: attach: ptrace\(\w+, (\d+)\): No such process`)
 )
 
@@ -160,13 +163,21 @@ var returns = regexp.MustCompile(`\) += `)
 var descriptors = regexp.MustCompile(`(\d+)<([a-z_]+:[^>]*)>`)
 
 // follow takes a line: of what strace sees, or of what it says of itself.
+// What it says can come in the middle of what it sees.
 func (k *kernel) follow(line string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if i := strings.Index(line, "strace: "); i >= 0 {
+		k.begun, line = k.begun+line[:i], line[i:]
+	} else {
+		k.begun, line = "", k.begun+line
+	}
 	if m := straceAttached.FindStringSubmatch(line); m != nil {
 		k.attached[m[1]] = true
 	} else if m := straceMissed.FindStringSubmatch(line); m != nil {
 		k.attached[m[1]] = false
+	} else if m := straceStopped.FindStringSubmatch(line); m != nil {
+		k.stopped[m[1]] = true
 	} else if m := straceLine.FindStringSubmatch(line); m != nil {
 		k.note(m[1], m[2]+m[3], m[4], m[2] != "")
 	}
@@ -269,9 +280,20 @@ func (k *kernel) wait(ctx context.Context, limit time.Duration, enough func(k *k
 }
 
 // detach ends strace, which lets go of the processes, and returns when all that it
-// saw is noted. If they are about to end, it ends by itself; to tell it then would
-// have it wait for threads that wait for it.
+// saw is noted. They are stopped meanwhile (and must not mind, see startle): a call
+// that strace has kept from the kernel when it lets go, and not yet answered, would
+// return ENOSYS. If they are about to end, strace ends by itself; to tell it then
+// would have it wait for threads that wait for it.
 func (k *kernel) detach(s *server) {
+	if k.Exited() {
+		k.Kill()
+		return
+	}
+	pids := family(s.group)
+	for _, pid := range pids {
+		unix.Kill(pid, unix.SIGSTOP)
+	}
+	k.wait(context.Background(), proc.Patience, func(k *kernel) bool { return s.dying() || k.hasStopped(pids) })
 	limit := proc.Patience
 	if s.dying() {
 		limit = time.Second
@@ -280,4 +302,19 @@ func (k *kernel) detach(s *server) {
 	}
 	k.Wait(limit)
 	k.Kill()
+	for _, pid := range pids {
+		unix.Kill(pid, unix.SIGCONT)
+	}
+}
+
+// hasStopped reports whether every thread has stopped. The caller holds k.mu.
+func (k *kernel) hasStopped(pids []int) bool {
+	for _, pid := range pids {
+		for _, thread := range threads(pid) {
+			if !k.stopped[thread] {
+				return false
+			}
+		}
+	}
+	return true
 }

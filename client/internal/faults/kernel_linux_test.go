@@ -9,7 +9,7 @@ import (
 func watcher(lines string) *kernel {
 	k := newKernel()
 	for line := range strings.Lines(lines) {
-		k.follow(strings.TrimSpace(line))
+		k.follow(strings.Trim(line, "\t\n"))
 	}
 	return k
 }
@@ -21,6 +21,9 @@ func TestFollow(t *testing.T) {
 		900001 read(7<socket:[11]>, 0x7f, 65536)      = -1 EAGAIN (Resource temporarily unavailable) (INJECTED)
 		900000 <... accept4 resumed>)             = -1 EMFILE (Too many open files) (INJECTED)
 		900001 pselect6(8, [3<socket:[10]> 7<socket:[11]>], [], NULL, NULL, NULL) = 1 (in [7])
+		900001 close(9<socket:[12]>strace: Process 900002 attached
+strace: Process 900003 attached
+)                              = -1 EIO (Input/output error) (INJECTED)
 		900001 --- SIGURG {si_signo=SIGURG} ---
 		900001 +++ exited with 0 +++`)
 	if !k.attached["900000"] {
@@ -34,11 +37,12 @@ func TestFollow(t *testing.T) {
 	}
 	failed := strings.Join(k.failures(), "\n")
 	const want = `read(7<socket:[11]>, 0x7f, 65536) = -1 EAGAIN (Resource temporarily unavailable)
-accept4(3<socket:[10]>, NULL, NULL, SOCK_CLOEXEC) = -1 EMFILE (Too many open files)`
+accept4(3<socket:[10]>, NULL, NULL, SOCK_CLOEXEC) = -1 EMFILE (Too many open files)
+close(9<socket:[12]>) = -1 EIO (Input/output error)`
 	if failed != want {
 		t.Errorf("failed:\n%s\nwant\n%s", failed, want)
 	}
-	if k.count() != 4 || k.calls([]string{"read", "readv"}) != 2 {
+	if k.count() != 5 || k.calls([]string{"read", "readv"}) != 2 {
 		t.Errorf("%d calls, %d of them read", k.count(), k.calls([]string{"read", "readv"}))
 	}
 }

@@ -81,6 +81,18 @@ func stopped(pids []int) bool {
 	})
 }
 
+// threads lists those of a process, unless it has ended.
+func threads(pid int) (list []string) {
+	if s, ok := statOf(pid); !ok || s.state == "Z" {
+		return nil
+	}
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	for _, task := range tasks {
+		list = append(list, filepath.Base(task))
+	}
+	return list
+}
+
 // allTraced reports whether every thread of these processes has a tracer.
 func allTraced(pids []int) bool {
 	for _, pid := range pids {
