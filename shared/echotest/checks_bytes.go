@@ -33,6 +33,9 @@ var byteChecks = []Check{
 	{Name: "many-clients", OnWire: true, Chapter: chapter3, when: concurrent, Proof: On(manyClients),
 		Promise: "a thousand clients at once (what fits in an fd_set) are all served, each its own bytes",
 		Cause:   "a fixed number of clients, a buffer shared by two of them, or a descriptor's number kept after it was closed"},
+	{Name: "idle-costs-nothing", Measures: true, Alone: true, Chapter: chapter3, Proof: On(idleCostsNothing), when: sleeps,
+		Promise: "clients that say nothing cost no CPU",
+		Cause:   "the loop goes round without a reason: readiness that nobody takes away, write interest with nothing to write, or a wait without sleep"},
 }
 
 func echo(s *Server) error {
