@@ -63,9 +63,14 @@ func TestMistakes(t *testing.T) {
 func (m mistake) tried(t *testing.T) (row string) {
 	program := filepath.Join(t.TempDir(), filepath.Base(m.in))
 	m.build(t, program)
-	start := time.Now()
-	name, err := m.firstCross(program)
-	took := time.Since(start).Round(100 * time.Millisecond)
+	var name string
+	var err error
+	var took time.Duration
+	for attempt := 0; err == nil && attempt < 3; attempt++ { // a busy machine can hide a spin
+		start := time.Now()
+		name, err = m.firstCross(program)
+		took = time.Since(start).Round(100 * time.Millisecond)
+	}
 	var f *echotest.Failure
 	if !errors.As(err, &f) {
 		t.Errorf("no cross: %v", err)
