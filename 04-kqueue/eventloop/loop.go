@@ -211,6 +211,9 @@ func (l *Loop) wait() (n int, err error) {
 // reports reading and writing as two events; the second finds the turn done.
 func (l *Loop) dispatch(fd int, ready interest) error {
 	w := &l.watches[fd]
+	if w.ready == nil && !slices.Contains(l.removed, fd) { // close(2) has failed
+		l.set(fd, ready, 0)
+	}
 	if ready&hangup != 0 {
 		ready = w.wanted
 	}

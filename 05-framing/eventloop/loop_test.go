@@ -440,6 +440,20 @@ func TestRemoveTwiceClosesOnce(t *testing.T) {
 	}
 }
 
+// A descriptor that the kernel has not closed is still registered, and reported in
+// each turn.
+func TestCloseFailed(t *testing.T) {
+	l := bareLoop(t)
+	ours, theirs := pair(t)
+	defer unix.Close(theirs)
+	defer unix.Close(ours)
+	add(t, l, ours, unwanted)
+	l.watches[ours] = watch{} // all that Remove leaves after a close that was none
+	send(t, theirs, "late")
+	turn(t, l)
+	quiet(t, l)
+}
+
 func TestMoreEventsThanOneWaitReports(t *testing.T) {
 	const n = 600
 	var limit unix.Rlimit
