@@ -547,7 +547,7 @@ func (e *evidence) swapped() bool {
 		return true
 	}
 	m := tooLongWords.FindStringSubmatch(e.log)
-	if m == nil || !e.ends() {
+	if m == nil || !e.ends() || e.onPurpose() {
 		return false
 	}
 	n, _ := strconv.ParseUint(m[1], 10, 32)
@@ -578,12 +578,12 @@ func (e *evidence) headers() (got, want uint32, ok bool) {
 
 // onPurpose tells whether the check sends a length that is too great.
 func (e *evidence) onPurpose() bool {
-	return strings.HasPrefix(e.check, "too-long") || e.check == "linger-ends" || e.check == "small-limits" || !e.saidFact(tooLongWords)
+	return strings.HasPrefix(e.check, "too-long") || e.check == "linger-ends" || e.check == "lingers" || e.check == "small-limits" || !e.saidFact(tooLongWords)
 }
 
 // lingers tells whether the check sends on where the server has to close.
 func (e *evidence) lingers() bool {
-	return strings.HasPrefix(e.check, "too-long") || strings.HasPrefix(e.check, "stop-") || e.check == "linger-ends"
+	return strings.HasPrefix(e.check, "too-long") || strings.HasPrefix(e.check, "stop-") || e.check == "linger-ends" || e.check == "lingers"
 }
 
 func (e *evidence) timedOut() bool { return strings.Contains(e.Got, "timeout") }
