@@ -280,7 +280,7 @@ func (t *trial) talk(ctx context.Context) *problem {
 	for _, c := range t.others {
 		c.say()
 		s := c.await(ctx, proc.Patience)
-		if s == dropped && t.waitsAlone(c) {
+		if s == dropped && t.waitsAlone(ctx, c) {
 			continue
 		}
 		if s != complete {
@@ -291,15 +291,17 @@ func (t *trial) talk(ctx context.Context) *problem {
 }
 
 // waitsAlone reports whether the server waits for c alone, in a process or a thread,
-// and this wait has failed: then it was c's own, who may be dropped.
-func (t *trial) waitsAlone(c *client) bool {
+// and this wait has failed: then it was c's own, who may be dropped. The client may
+// know it before strace tells.
+func (t *trial) waitsAlone(ctx context.Context, c *client) bool {
 	if t.f.call.role != waiting || t.f.passing() {
 		return false
 	}
-	return slices.ContainsFunc(t.k.failures(), func(call string) bool {
+	own := func(call string) bool {
 		shared := slices.ContainsFunc(t.others, func(o *client) bool { return o != c && strings.Contains(call, "<"+o.served+">") })
 		return strings.Contains(call, "<"+c.served+">") && !shared && !strings.Contains(call, "<"+t.listener+">")
-	})
+	}
+	return t.k.wait(ctx, time.Second, func(k *kernel) bool { return slices.ContainsFunc(k.failed, own) })
 }
 
 // stray finds a call that failed and should not have: on the listener of something
