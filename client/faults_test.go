@@ -99,7 +99,7 @@ func TestFaultsUsage(t *testing.T) {
 	}
 }
 
-// Where there is no strace, or no Linux, one line says so.
+// Without strace, or on a system other than Linux, the command says so in one line.
 func TestFaultsCannot(t *testing.T) {
 	p := checkCommand(t, []string{"PATH=" + t.TempDir()}, "-faults", "--", "true", "{addr}")
 	<-p.Done()

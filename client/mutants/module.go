@@ -74,7 +74,7 @@ func projectRoot() (string, error) {
 			return filepath.Dir(path), nil
 		}
 	}
-	return "", errors.New("there is no go.work here: run this inside the project")
+	return "", errors.New("no go.work found: run this inside the project")
 }
 
 // A listed is what go list says of a package.

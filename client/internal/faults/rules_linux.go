@@ -33,7 +33,7 @@ var readings = map[kind]map[role]reading{
 		serving: {"the server goes on; it may drop the client whose call failed",
 			"an error of one client's read or write that ends the whole server: catch it, close that client, serve the others"},
 		waiting: {"the server goes on waiting",
-			"EINTR is no answer, and says nothing about the server: wait again (and ENOMEM passes: wait a moment first)"},
+			"EINTR only means that a signal interrupted the wait: wait again (after ENOMEM, pause for a moment first)"},
 		registering: {"the server goes on; it may drop the client that could not be registered",
 			"an error of epoll_ctl about one client that ends the whole server: close that client, serve the others"},
 		closing: {"the server goes on: nothing can be done about an error of close",
