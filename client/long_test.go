@@ -1,15 +1,16 @@
 package main
 
 import (
-	"os"
 	"testing"
+
+	"example/tcpladder/shared/echotest"
 )
 
 // long skips a test that takes more than a few seconds, unless TCPLADDER_LONG=1
 // asks for it.
 func long(t *testing.T) {
 	t.Helper()
-	if os.Getenv("TCPLADDER_LONG") != "1" {
+	if !echotest.LongRun() {
 		t.Skip("set TCPLADDER_LONG=1")
 	}
 }

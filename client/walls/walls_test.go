@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"example/tcpladder/client/internal/target"
+	"example/tcpladder/shared/echotest"
 )
 
 // servers builds all servers, once for all tests.
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 
 // long skips a test that takes seconds, unless TCPLADDER_LONG=1 asks for it.
 func long(t *testing.T) {
-	if os.Getenv("TCPLADDER_LONG") != "1" {
+	if !echotest.LongRun() {
 		t.Skip("measures for some seconds: set TCPLADDER_LONG=1")
 	}
 }

@@ -58,10 +58,14 @@ type Check struct {
 	Proof func(*Target) error
 }
 
+// LongRun reports whether TCPLADDER_LONG=1 asks for what takes more than a few
+// seconds.
+func LongRun() bool { return os.Getenv("TCPLADDER_LONG") == "1" }
+
 // Run proves the check against t. It returns nil, an error for which [Skipped]
 // gives a reason, or a [*Failure].
 func (c Check) Run(t *Target) error {
-	if c.Long && os.Getenv("TCPLADDER_LONG") != "1" {
+	if c.Long && !LongRun() {
 		return Skipf("takes a minute or more: set TCPLADDER_LONG=1")
 	}
 	t, done := t.timed()

@@ -2,7 +2,6 @@ package echotest
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -71,12 +70,12 @@ func TestHonest(t *testing.T) {
 		name, p := reference.name, reference.p
 		target := referenceWith(t, p, "")
 		for _, c := range Checks(p) {
-			if seen[c.Name] && !long() {
+			if seen[c.Name] && !LongRun() {
 				continue
 			}
 			seen[c.Name] = true
 			broken := func(f faulty) bool { return f.promises == p && slices.Contains(strings.Fields(f.noticed), c.Name) }
-			if !long() && (!c.OnWire || !p.Concurrent) || !c.OnWire && !slices.ContainsFunc(faults, broken) {
+			if !LongRun() && (!c.OnWire || !p.Concurrent) || !c.OnWire && !slices.ContainsFunc(faults, broken) {
 				continue
 			}
 			t.Run(name+"/"+c.Name, func(t *testing.T) {
@@ -99,8 +98,6 @@ func made(t *testing.T, err error) error {
 	return err
 }
 
-func long() bool { return os.Getenv("TCPLADDER_LONG") == "1" }
-
 // A faulty server breaks a promise; each of the checks named has to notice. In a
 // short run the first of them does, unless that takes long.
 type faulty struct {
@@ -120,7 +117,7 @@ func TestFaulty(t *testing.T) {
 		for i, name := range strings.Fields(f.noticed) {
 			t.Run(f.fault+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				if !long() && (i > 0 || f.long) {
+				if !LongRun() && (i > 0 || f.long) {
 					t.Skip("set TCPLADDER_LONG=1")
 				}
 				err := made(t, checkNamed(t, f.promises, name).Run(referenceWith(t, f.promises, f.fault)))

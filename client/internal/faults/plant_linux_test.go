@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	shared "example/tcpladder/shared/socket"
+
+	"example/tcpladder/shared/echotest"
 )
 
 // plant is the environment variable that makes this binary a server with a mistake.
@@ -200,7 +202,7 @@ func TestMistakes(t *testing.T) {
 		{"deaf", "accept/EMFILE", ", then nothing", "is not asked again", true},
 	} {
 		t.Run(m.mistake, func(t *testing.T) {
-			if m.long && os.Getenv("TCPLADDER_LONG") != "1" {
+			if m.long && !echotest.LongRun() {
 				t.Skip("takes a time limit: set TCPLADDER_LONG=1")
 			}
 			t.Parallel()

@@ -16,7 +16,6 @@ package exercisetest
 
 import (
 	"fmt"
-	"os"
 	"path"
 	"runtime/debug"
 	"slices"
@@ -107,7 +106,7 @@ func Run(t *testing.T) {
 func Test(t *testing.T, e Exercise, solution *echotest.Target) {
 	var alone, others []echotest.Check
 	for _, c := range e.Checks {
-		if c.Chapter != e.text() && !slices.Contains(quick, c.Name) && os.Getenv("TCPLADDER_LONG") != "1" {
+		if !c.Own && !slices.Contains(quick, c.Name) && !echotest.LongRun() {
 			c.Proof = func(*echotest.Target) error { return echotest.Skipf("the rung's: set TCPLADDER_LONG=1") }
 		}
 		if c.Alone {
