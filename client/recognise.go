@@ -246,7 +246,7 @@ func (p *prober) askOn(m *meeting, first answer) {
 		m.is = fmt.Sprintf("it sends back %d of %d bytes, which is neither all of them nor the whole frame", len(first.got), len(question))
 	} else if p.speaksTLS() {
 		m.sent, m.want, m.came = "the beginning of a TLS handshake", "the same", "the server's part of it"
-		m.is = "it is no echo server: it speaks TLS"
+		m.is = "this is not an echo server: it speaks TLS"
 	} else {
 		m.is = p.silence(first, second)
 	}
@@ -268,7 +268,7 @@ func (p *prober) stranger(got []byte, asked string) string {
 	text, sent := string(got), strings.TrimSpace(asked)
 	switch at := strings.Index(text, sent); {
 	case known(got) != "":
-		return "it is no echo server: " + known(got)
+		return "this is not an echo server: " + known(got)
 	case at > 0:
 		return fmt.Sprintf("it echoes with a prefix, %.40q: an echo is the bytes that were sent and no others", text[:at])
 	case asked == request && (at == 0 || strings.HasPrefix(request, text)):

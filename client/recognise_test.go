@@ -234,7 +234,7 @@ func TestStrangers(t *testing.T) {
 		"neither all of them nor":              each(func(p []byte) []byte { return p[:4] }),
 		"it speaks TLS":                        speaksTLS,
 		"it takes commands, as Redis does":     onLine("-ERR unknown command\r\n"),
-		"it is no echo server: it speaks HTTP": onLine("HTTP/1.1 400 Bad Request\r\n\r\n"),
+		"this is not an echo server: it speaks HTTP": onLine("HTTP/1.1 400 Bad Request\r\n\r\n"),
 	} {
 		strangers[want] = listen(t, serve)
 	}
