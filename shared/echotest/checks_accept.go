@@ -38,6 +38,14 @@ var acceptChecks = []Check{
 	{Name: "accept-when-one-leaves", Chapter: chapter2, when: concurrent, Proof: hostile(acceptWhenOneLeaves),
 		Promise: "when a client leaves, a paused accept is tried again at once: there is a descriptor",
 		Cause:   "only the end of the pause resumes accept(2)"},
+	{Name: "accept-ends-turn", Chapter: chapter3, Proof: hostile(acceptEndsTurn),
+		when:    func(p Promises) bool { return p.Concurrent && p.Sleeps },
+		Promise: "a client costs two calls of accept(2) at most: EAGAIN means that nobody else is waiting",
+		Cause:   "accept(2) is called again after EAGAIN"},
+	{Name: "resume-fails", Chapter: chapter4, Proof: hostile(resumeFails),
+		when:    func(p Promises) bool { return p.Concurrent && p.Sleeps && !p.FDSet },
+		Promise: "if epoll_ctl(2) fails at the end of a pause of accept(2), another pause follows",
+		Cause:   "the error is dropped: nobody waits for the listener any more, and nobody is ever accepted again"},
 	{Name: "stop-while-accept-fails", Chapter: chapter1, Proof: stopWhileAcceptFails,
 		Promise: "a stop while accept(2) is paused is as quiet as any other",
 		Cause:   "the timer that ends the pause outlives the listener"},
@@ -99,6 +107,41 @@ func acceptOneClient(s *Server, k *kernel) error {
 		return &Failure{Want: "the next accept at once after an error that concerns one client", Got: fmt.Sprintf("a pause of %v", median)}
 	}
 	return s.shortLog(0)
+}
+
+// acceptEndsTurn has clients come one at a time. Each is answered in a turn after the
+// one in which it was accepted.
+func acceptEndsTurn(s *Server, k *kernel) error {
+	const n = 3
+	k.set("accept", nil)
+	all, err := s.dialMany(n)
+	defer all.close()
+	if err != nil {
+		return err
+	}
+	if calls := k.count("accept"); calls > 2*n {
+		return &Failure{Sent: fmt.Sprintf("%d clients, one after the other", n), Want: "one accept that returns a client, and one that returns EAGAIN, for each",
+			Got: fmt.Sprintf("%d calls of accept", calls)}
+	}
+	return nil
+}
+
+// resumeFails fails the second epoll_ctl(2) after an accept that failed: the first
+// took the listener out, the second is to bring it back.
+func resumeFails(s *Server, k *kernel) error {
+	k.set("accept", only(0, unix.EMFILE))
+	k.set("epoll_ctl", func(n int) unix.Errno {
+		if n == 1 && len(k.made["accept"]) == 1 {
+			return unix.ENOMEM
+		}
+		return 0
+	})
+	waiting, err := s.dialMute(1)
+	defer waiting.close()
+	if err == nil {
+		err = waiting.answered()
+	}
+	return After(err, "accept(2) fails once, and so does the call that asks for the listener again")
 }
 
 // answerAccept makes a plan that begins with a call to come: while a server of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,6 +33,9 @@ var frameChecks = []Check{
 	{Name: "linger-ends", OnWire: true, Chapter: chapter5, when: framed, Proof: On(lingerEnds, "-idle-timeout", "1m"),
 		Promise: "a client that sends on after a too long frame is listened to for a while, but not forever",
 		Cause:   "close(2) follows the protocol error at once, or what is read and discarded after it has no bound in time and size"},
+	{Name: "linger-end-of-file", Chapter: chapter5, when: framed, Proof: On(lingerEndOfFile, "-v"),
+		Promise: "a client that closes after a too-long frame is closed at once: its end of file is read once",
+		Cause:   "end of file ends the linger too: otherwise the descriptor stays readable, and the loop spins until the time is over"},
 	{Name: "claims-cost-nothing", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(claimsCostNothing, "-max-frame", "67108864"),
 		Promise: "memory grows with the bytes received, not with the bytes a header claims",
 		Cause:   "a buffer is allocated for the claimed length"},
@@ -251,6 +255,46 @@ func lingerEnds(s *Server) error {
 		err = s.shortLog(2) // one for each header; none for the end of the linger
 	}
 	return err
+}
+
+// lingerEndOfFile closes where the server lingers, and counts how often the server
+// reads the end of file.
+func lingerEndOfFile(s *Server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte{0xff, 0, 0, 0}); err != nil {
+		return err
+	}
+	if err := c.RecvEOF(); err != nil {
+		return err
+	}
+	c.Close()
+	ends := 0
+	s.Stderr.WaitAll(patience, func(list []string) bool {
+		from := slices.IndexFunc(list, func(l string) bool { return strings.HasPrefix(l, "shutdown(") })
+		if from < 0 {
+			return false
+		}
+		fd, _, _ := strings.Cut(strings.TrimPrefix(list[from], "shutdown"), " ")
+		ends = 0
+		for _, l := range list[from:] {
+			if strings.HasPrefix(l, "close"+fd+" ") {
+				return true
+			}
+			if strings.HasPrefix(l, "read"+fd+" = 0") {
+				ends++
+			}
+		}
+		return ends > 1
+	})
+	if ends != 1 {
+		return &Failure{Sent: "the header ff 00 00 00; after the end of file, a close",
+			Want: "one read that returns 0, then a close", Got: s.Stderr.Excerpt()}
+	}
+	return nil
 }
 
 // sendOn sends a header that is too long, and then piece after piece, one at
