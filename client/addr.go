@@ -10,7 +10,7 @@ import (
 )
 
 // examineTime is how long the checks of a server that somebody else runs may take
-// together. With the time to recognise it and to end it is the 4 minutes of -h.
+// together. With the time to recognise it and to end, that makes the 4 minutes of -h.
 const examineTime = 3 * time.Minute
 
 // running examines the server at addr, with the checks that need no more than its
@@ -50,7 +50,7 @@ func (e *examination) running(chosen []echotest.Rung, addr string) error {
 // kinds says what is echoed, by Promises.Framed.
 var kinds = map[bool]string{true: "frames", false: "bytes"}
 
-// against is nil if m speaks what r does, and else tells what it speaks instead.
+// against is nil if m speaks what r does, and otherwise says what it speaks instead.
 func (m meeting) against(r echotest.Rung, named bool) error {
 	if m.is == "" && m.frames == r.Promises.Framed {
 		return nil
@@ -109,7 +109,7 @@ func (w *weariness) enough(err error, took time.Duration) string {
 	case w.waited >= enoughWaited():
 		return fmt.Sprintf("%d checks have waited in vain, %v in all", w.late, w.waited.Round(time.Second))
 	case w.alike >= enoughAlike:
-		return fmt.Sprintf("%d in a row came to the same end: %s", w.alike, came)
+		return fmt.Sprintf("%d in a row ended the same way: %s", w.alike, came)
 	}
 	return ""
 }
@@ -121,7 +121,7 @@ func (e *examination) inTurn(t *echotest.Target, addr string, list []echotest.Ch
 	for i, c := range list {
 		start := time.Now()
 		if start.After(end) {
-			e.leave(len(list)-i, fmt.Sprintf("%v are over", examineTime))
+			e.leave(len(list)-i, fmt.Sprintf("out of time after %v", examineTime))
 			return
 		}
 		err := c.Run(t)
@@ -130,7 +130,7 @@ func (e *examination) inTurn(t *echotest.Target, addr string, list []echotest.Ch
 			continue
 		}
 		if e.stops() {
-			e.leave(len(list)-i-1, "of -failfast")
+			e.leave(len(list)-i-1, "-failfast")
 			return
 		}
 		why := w.enough(err, time.Since(start))
@@ -151,7 +151,7 @@ func (e *examination) leave(n int, why string) {
 	}
 }
 
-// nobody gives the error of a connection to addr that cannot be made.
+// nobody returns the error if no connection to addr can be made.
 func nobody(addr string) error {
 	c, err := net.DialTimeout("tcp", addr, dialTimeout)
 	if err == nil {

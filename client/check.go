@@ -29,15 +29,15 @@ With -addr it checks the server that listens there, whatever it is written in,
 as far as that can be done from outside. Name the rung whose promises it is to
 keep; without a name it is 05 for a server of frames (a 4-byte big-endian length
 and that many bytes) and 04 for one that echoes bytes. A server that is neither
-gets one cross, which says what was met. It takes some 20 seconds, and ends
+gets one cross, which says what was found. It takes some 20 seconds, and ends
 within 4 minutes whatever the server does; after a few crosses of one kind the
 rest is not run.
 
 With -exercise it builds and checks what you wrote in docs/exercises.
 
-With -faults the kernel is hostile: calls of the server fail with every error
-that their manual pages list, and it must neither spin nor lose another client's
-bytes, and recover. This takes Linux and strace. It examines rungs, or a server in
+With -faults the kernel is hostile: the server's calls fail with every error that
+their manual pages list, and it must not spin, must not lose another client's
+bytes, and must recover. This takes Linux and strace. It examines rungs, or a server in
 any language, started by what follows --; {addr} stands for a free address:
 
   go run ./client check -faults -- python3 server.py {addr}
@@ -55,7 +55,7 @@ func check(args []string) int {
 	exercise := flags.String("exercise", "", "check your attempt at the exercise of this `name`, such as 01-threads")
 	hostile := flags.Bool("faults", false, "examine rungs, or the server that -- COMMAND {addr} starts, under a kernel whose calls fail")
 	only := flags.String("run", "", "only the checks whose name this regular `expression` matches")
-	failfast := flags.Bool("failfast", false, "run no other check after the first cross")
+	failfast := flags.Bool("failfast", false, "stop at the first cross")
 	args, command := faults.Split(args)
 	names, err := mixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {

@@ -18,7 +18,7 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// checkFaults runs rungs, or a command, under a hostile kernel, and gives the exit
+// checkFaults runs rungs, or a command, under a hostile kernel, and returns the exit
 // status. Where that is not possible it says so and fails: nothing was proved.
 func checkFaults(chosen []echotest.Rung, command []string, match *regexp.Regexp, list bool) int {
 	if !faults.Matches(match) {
@@ -81,7 +81,7 @@ func examineFaults(ctx context.Context, chosen []echotest.Rung, command []string
 func goTogether(hostile bool, command []string, others string, names []string) error {
 	switch {
 	case command != nil && !hostile:
-		return errors.New("a command behind -- goes with -faults")
+		return errors.New("a command after -- needs -faults")
 	case command != nil && (len(command) == 0 || len(names) > 0):
 		return errors.New("-faults goes with rungs, or with -- and a command")
 	case hostile && others != "":

@@ -19,12 +19,12 @@ import (
 // recogniseTime bounds all of recognise.
 const recogniseTime = 45 * time.Second
 
-// A pace says how long a prober waits. Silence alone decides nothing that something
-// said could decide: a slow server is not another protocol.
+// A pace says how long a prober waits. Silence decides nothing that an answer could:
+// a slow server is not another protocol.
 type pace struct {
-	greeting time.Duration // for what is said unasked; what comes later is known for what it is
+	greeting time.Duration // for what is said unasked; what comes later is still recognised
 	answer   time.Duration // for the first answer
-	other    time.Duration // for an answer to another question, and at the least for the rest of one
+	other    time.Duration // for an answer to another question, and at least this for the rest of one
 }
 
 var usualPace = pace{300 * time.Millisecond, 6 * time.Second, 2 * time.Second}
@@ -57,8 +57,8 @@ func (m meeting) cross(want string) *echotest.Failure {
 }
 
 // question is a frame and the beginning of another. A server of bytes sends all of
-// it back. One of frames sends the first, and at the end of the input, instead of
-// the rest, end of file: both are told by what comes, not by how long it takes.
+// it back. One of frames sends the first and, at the end of the input, end of file
+// instead of the rest: what comes tells them apart, not how long it takes.
 const (
 	wholeFrame = "\x00\x00\x00\x05hello"
 	question   = wholeFrame + "\x00\x00\x00\x05he"
@@ -80,7 +80,7 @@ func recognise(addr string, wait pace) (meeting, error) {
 		m.is = "it speaks first, which an echo server never does: " + greeting(first.got)
 		return m, nil
 	}
-	m.sent = fmt.Sprintf("%q, a frame and a part of another", question)
+	m.sent = fmt.Sprintf("%q, a frame and part of another", question)
 	switch {
 	case first.looksLike(len(question)-1, len(question)): // with a shorter header, no more than 12 come back
 		m.frames = first.cut && p.endsAtTooLong(first.pause)
@@ -104,7 +104,7 @@ type answer struct {
 	pause   time.Duration // how long a server so slow is waited for
 }
 
-// looksLike allows for a server that echoes with faults, which the checks tell
+// looksLike allows for a server that echoes with faults, which the checks describe
 // better: only the first header and the length count.
 func (a answer) looksLike(least, most int) bool {
 	return least <= len(a.got) && len(a.got) <= most && bytes.HasPrefix(a.got, []byte(wholeFrame[:4]))
@@ -144,12 +144,12 @@ func (p *prober) dial() (*net.TCPConn, error) {
 	return c.(*net.TCPConn), nil
 }
 
-// first listens for a greeting and then asks the question. The frame having come
+// first listens for a greeting and then asks the question. Once the frame is
 // back, it half-closes, which makes either kind of server say what it is.
 func (p *prober) first() (answer, error) {
 	var a answer
 	c, err := p.dial()
-	if errors.Is(err, syscall.ECONNRESET) { // on its heels
+	if errors.Is(err, syscall.ECONNRESET) { // right after it connected
 		a.end = err
 		return a, nil
 	}
@@ -226,10 +226,10 @@ func (p *prober) ask(message string, enough int, pause time.Duration) answer {
 	return a
 }
 
-// request is a question that HTTP answers, and who waits for the end of a line.
+// request is a question that HTTP answers, and so does whoever waits for whole lines.
 const request = "GET / HTTP/1.0\r\n\r\n"
 
-// askOn asks further a server whose answer to the question was a part of it, or
+// askOn asks more questions of a server that sent back only a part of the first, or
 // nothing.
 func (p *prober) askOn(m *meeting, first answer) {
 	var second answer
@@ -240,8 +240,8 @@ func (p *prober) askOn(m *meeting, first answer) {
 		m.sent, m.want, m.came = fmt.Sprintf("%q", request), "the same", second.told()
 		m.is = p.stranger(second.got, request)
 	} else if header, frame := p.header(); header != "" {
-		m.is = fmt.Sprintf("it echoes frames with another header, such as %q: %s. "+
-			"Here it is a 4-byte big-endian length, which does not count itself", frame, header)
+		m.is = fmt.Sprintf("it echoes frames with a different header, such as %q: %s. "+
+			"Here the header is a 4-byte big-endian length, which does not count itself", frame, header)
 	} else if len(first.got) > 0 {
 		m.is = fmt.Sprintf("it sends back %d of %d bytes, which is neither all of them nor the whole frame", len(first.got), len(question))
 	} else if p.speaksTLS() {
@@ -260,7 +260,7 @@ func (p *prober) silence(first, second answer) string {
 	if first.end != nil {
 		return "it closes the connection without an answer"
 	}
-	return fmt.Sprintf("it says nothing, for %v: it never accepts, never reads, or waits for something else than was sent", p.answer)
+	return fmt.Sprintf("it says nothing, for %v: it never accepts, never reads, or waits for something other than what was sent", p.answer)
 }
 
 // stranger names a server whose answer is not what was asked, nor a part of it.
@@ -281,10 +281,10 @@ func (p *prober) stranger(got []byte, asked string) string {
 	if a, err := p.listen(); err == nil && a.greeted {
 		return "it speaks first, which an echo server never does: " + greeting(a.got)
 	}
-	return "it answers, but what comes is no echo of what was sent"
+	return "it answers, but not with an echo of what was sent"
 }
 
-// listen is told what a server says unasked, if it does within a few seconds.
+// listen waits a few seconds for what a server says unasked.
 func (p *prober) listen() (answer, error) {
 	c, err := p.dial()
 	if err != nil {
@@ -306,7 +306,7 @@ func greeting(got []byte) string {
 	if len(got) < 1<<10 && isText(got) {
 		return fmt.Sprintf("%.60q is a banner", got)
 	}
-	return fmt.Sprintf("%d bytes and more, garbage to an echo client", len(got))
+	return fmt.Sprintf("%d bytes or more, garbage to an echo client", len(got))
 }
 
 func isText(p []byte) bool {

@@ -225,7 +225,7 @@ func TestStrangers(t *testing.T) {
 		`a prefix, "echo: "`:                         each(func(p []byte) []byte { return append([]byte("echo: "), p...) }),
 		`adds " (15 bytes)"`:                         each(func(p []byte) []byte { return append(bytes.Clone(p), " (15 bytes)"...) }),
 		"another one":                                each(func([]byte) []byte { return []byte("\x00\x00\x00\x02ok") }),
-		"no echo of what was sent":                   each(func([]byte) []byte { return []byte("what?\n") }),
+		"not with an echo of what was sent":          each(func([]byte) []byte { return []byte("what?\n") }),
 		"is little-endian":                           now(headed(4, binary.LittleEndian, 0)),
 		"counts its own 4 bytes":                     now(headed(4, binary.BigEndian, 4)),
 		"2 bytes, big-endian":                        now(headed(2, binary.BigEndian, 0)),

@@ -86,7 +86,7 @@ func (r *register) find(m *mutant) *entry {
 func (r *register) stale(everything bool) (lines []string) {
 	for _, e := range r.entries {
 		if !e.used && (e.wanted || everything) {
-			lines = append(lines, fmt.Sprintf("client/mutants/known.txt:%d: there is no such mutant any more: %s %s", e.line, e.pattern, e.change))
+			lines = append(lines, fmt.Sprintf("client/mutants/known.txt:%d: this mutant no longer exists: %s %s", e.line, e.pattern, e.change))
 		}
 	}
 	return lines

@@ -1,5 +1,5 @@
-// Command mutants finds out whether the tests would notice. It plants one small
-// defect after the other, runs the tests that should catch it, and lists the
+// Command mutants finds out what the tests would miss. It plants one small defect
+// after another, runs the tests that should catch it, and lists the
 // defects that they let through.
 //
 // # What is planted
@@ -9,14 +9,14 @@
 // constant changed (a count by one, a size or a time to ten times as much); the
 // body of a case emptied; an error dropped (return err becomes return nil, if err
 // != nil is never true). Calls that log and narrate are promises like others and
-// are deleted too, but texts are not changed: no promise has its wording. Files
-// for other systems are left out, for what does not compile here cannot be judged;
-// so are tests. A mutant that does not compile is none.
+// are deleted too, but texts are not changed: nobody promises their wording. Files
+// for other systems are left out, because what does not compile here cannot be
+// judged; so are tests. A mutant that does not compile does not count.
 //
 // # What counts as caught
 //
-// A failing test or check. What only the time limit of go test ends is listed as
-// timed out, and survives: somebody who waits two minutes and reads a list of
+// A failing test or check. A mutant that only the time limit of go test ends is
+// listed as timed out, and survives: somebody who waits two minutes for a list of
 // goroutines has been told nothing. A check that measures time, CPU or memory
 // (Alone, in shared/echotest), and any test of a package, must fail a second time
 // by itself, and pass by itself without the mutant. A mutant that compiles to the
@@ -26,11 +26,11 @@
 //
 // With -question the same machinery asks a student about code, their own or a
 // rung. It takes away one statement that stands on one line, at random, and runs
-// the whole suite. A line is asked about if then at least one check fails and at
-// most three do, the same ones when they are run again without the others: what
-// breaks nothing has no answer, and what breaks everything asks nothing. One of
-// those that fail stands among three promises that hold, of the same chapter if
-// there are enough. The answer is the check that failed, and what it said.
+// the whole suite. A line is asked about if one to three checks then fail, and fail
+// again when they are run without the others: a line that breaks nothing has no
+// answer, and one that breaks everything makes no question. One of the broken
+// promises is put among three that hold, from the same chapter if there are
+// enough. The answer is the check that failed, and what it said.
 package main
 
 import (
@@ -50,13 +50,13 @@ import (
 
 const about = `usage: go run ./client/mutants [flags] MODULE...
 
-Plants one small defect after the other and lists those that no test notices.
+Plants one small defect after another and lists those that no test notices.
 MODULE is 01-blocking to 05-framing (or 01 to 05), eventloop, frame, socket,
 framing, or all. A whole module takes minutes, all of them hours: -resume keeps
 what is done.
 
   go run ./client/mutants frame                         a small module
-  go run ./client/mutants -resume /tmp/m.json all       everything; again: goes on
+  go run ./client/mutants -resume /tmp/m.json all       everything; run again, it goes on
   go run ./client/mutants -n 30 -seed 7 all             a sample
   go run ./client/mutants -only 'Loop.Run|negated' eventloop
 
@@ -131,14 +131,14 @@ func (o *options) do(ctx context.Context) (clean bool, err error) {
 func (o *options) parse(f *flag.FlagSet, args []string) error {
 	f.SetOutput(io.Discard)
 	f.IntVar(&o.width, "j", 2, "how many `mutants` are judged at a time")
-	f.IntVar(&o.n, "n", 0, "only a sample of so many `mutants`")
+	f.IntVar(&o.n, "n", 0, "judge only a sample of this many `mutants`")
 	f.Uint64Var(&o.seed, "seed", 1, "`number` that chooses the sample")
 	f.BoolVar(&o.list, "list", false, "print the mutants and judge none")
 	only := f.String("only", "", "only mutants whose line, as -list prints it, matches this regular `expression`")
-	f.StringVar(&o.resume, "resume", "", "`file` to append results to; what is in it already is not done again")
-	f.BoolVar(&o.survivors, "survivors", false, "only mutants that, by the file of -resume, were not caught last time")
-	f.DurationVar(&o.limit, "limit", 20*time.Second, "`time` for a run of tests, besides three times what it takes without a mutant")
-	f.BoolVar(&o.question, "question", false, "take one line that matters away, and ask which promise breaks")
+	f.StringVar(&o.resume, "resume", "", "`file` to append results to; what it already has is not judged again")
+	f.BoolVar(&o.survivors, "survivors", false, "only mutants that, according to the -resume file, were not caught last time")
+	f.DurationVar(&o.limit, "limit", 20*time.Second, "`time` for a run of tests, on top of three times what it takes without a mutant")
+	f.BoolVar(&o.question, "question", false, "take away one line that matters, and ask which promise breaks")
 	f.StringVar(&o.dir, "dir", "", "with -question: `folder` of an exercise that passes, or of a rung, in place of MODULE")
 	f.StringVar(&o.answers, "answers", "", "with -question: `file` to append the answers to; - prints them")
 	var names []string
@@ -177,7 +177,7 @@ func (o *options) check(names []string) (err error) {
 		return err
 	}
 	if o.question && (len(o.modules) > 1 || o.modules[0].name[0] != '0') {
-		return errors.New("-question is about one of 01 to 05, or about -dir")
+		return errors.New("-question takes one of 01 to 05, or -dir")
 	}
 	return nil
 }

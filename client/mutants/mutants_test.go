@@ -198,7 +198,7 @@ func TestKnown(t *testing.T) {
 			if row != c.row || clean != c.clean {
 				t.Errorf("clean: %v, output:\n%s", clean, out)
 			}
-			if name == "stale" && !strings.Contains(out, "known.txt:2: there is no such mutant any more: tiny.go gone") {
+			if name == "stale" && !strings.Contains(out, "known.txt:2: this mutant no longer exists: tiny.go gone") {
 				t.Errorf("no complaint about line 2:\n%s", out)
 			}
 		})

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A progress tells how far a run is: on a terminal in one line that changes, in
-// a file with a line now and then.
+// A progress shows how far a run is: on a terminal in one line that changes, in a
+// file with a line now and then.
 type progress struct {
 	w            io.Writer
 	terminal     bool

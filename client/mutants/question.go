@@ -27,7 +27,7 @@ type question struct {
 
 const (
 	choices   = 4
-	mostFails = 3 // of the checks: a line that breaks everything asks nothing
+	mostFails = 3 // of the checks: a line that breaks everything makes no question
 )
 
 // ask asks as many questions as -n says, or one.
@@ -63,7 +63,7 @@ func (s *session) ask(ctx context.Context) error {
 		}
 	}
 	if asked < max(1, s.n) {
-		return fmt.Errorf("%d questions only: no other line breaks between one promise and %d", asked, mostFails)
+		return fmt.Errorf("only %d questions: no other line breaks between one promise and %d", asked, mostFails)
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (s *session) subject(ctx context.Context) (*source, *bench, error) {
 			return nil, nil, err
 		}
 	}
-	fmt.Fprintln(s.log, "first the tests as they are")
+	fmt.Fprintln(s.log, "first, the tests as they are")
 	s.court.root = root
 	return source, b, b.open(ctx, s.limit)
 }

@@ -117,7 +117,7 @@ func (s *session) judge(ctx context.Context) error {
 			return !judged || by != nil
 		})
 	}
-	fmt.Fprintf(s.log, "%d mutants to judge; first the tests without a mutant\n", len(s.chosen))
+	fmt.Fprintf(s.log, "%d mutants to judge; first, the tests without a mutant\n", len(s.chosen))
 	if err := s.court.open(ctx, s.needed(), s.width); err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (s *session) keep(m *mutant, v verdict) error {
 	if escaped {
 		line := fmt.Sprintf("%s: %v", v.Status, m)
 		if len(v.Unsure) > 0 {
-			line += fmt.Sprintf(" (failed, but not again: %v)", v.Unsure)
+			line += fmt.Sprintf(" (failed once, but not again: %v)", v.Unsure)
 		}
 		s.progress.say(line)
 	}

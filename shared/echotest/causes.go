@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// A symptom is what came instead of what had to come.
+// A symptom is what came instead of what was expected.
 type symptom string
 
 const (
@@ -40,7 +40,7 @@ type cause struct {
 // mistake for each row.
 //
 // The server's own last words come first, then what the process does, then what
-// the bytes tell.
+// the bytes show.
 var causes = []cause{
 	{name: "fd-setsize", sure: true, chapter: chapter3,
 		when: func(e *evidence) bool { return e.said("index out of range") && e.said("FdSet") },
@@ -50,27 +50,27 @@ var causes = []cause{
 		says: "the server panics: {fact}"},
 	{name: "not-removed", sure: true, chapter: chapter4,
 		when: func(e *evidence) bool { return e.saidFact(loopWord) },
-		says: "the loop still has the descriptor of a client that was closed ({fact}): remove a client from the loop before its descriptor is closed, with Remove, on every way out"},
+		says: "the loop still has the descriptor of a closed client ({fact}): call Remove before the descriptor is closed, on every path on which a client ends"},
 	{name: "closed-not-removed", sure: true, chapter: chapter2,
 		when: func(e *evidence) bool { return e.saidFact(badDescriptor) && !e.said("accept: bad") },
-		says: "a descriptor is used after close(2) ({fact}): delete the client from the map and from the loop where it is closed, on every way out"},
+		says: "a descriptor is used after close(2) ({fact}): wherever a client is closed, delete it from the map and from the loop too"},
 	{name: "read-eagain", sure: true, chapter: chapter2,
 		when: func(e *evidence) bool { return e.said("read: resource temporarily unavailable") },
-		says: "EAGAIN from read(2) is treated as an error, and ends the client: it only says that there is nothing to read yet. Return no error, and read again later"},
+		says: "EAGAIN from read(2) is treated as an error, and ends the client: it only means that there is nothing to read yet. Return no error, and read again later"},
 	{name: "write-eagain", sure: true, chapter: chapter2,
 		when: func(e *evidence) bool { return e.said("write: resource temporarily unavailable") },
-		says: "EAGAIN from write(2) is treated as an error, and ends the client: it only says that there is no room now. Keep the bytes, and write them when there is room"},
+		says: "EAGAIN from write(2) is treated as an error, and ends the client: it only means that there is no room now. Keep the bytes, and write them when there is room"},
 	{name: "accept-eagain", sure: true, chapter: chapter2,
 		when: func(e *evidence) bool { return e.said("accept: resource temporarily unavailable") },
-		says: "EAGAIN from accept(2) is treated as an error: it only says that nobody else is waiting. Return, and accept again when the listener is ready"},
+		says: "EAGAIN from accept(2) is treated as an error: it only means that nobody else is waiting. Return, and accept again when the listener is ready"},
 	{name: "eintr", sure: true,
 		when: func(e *evidence) bool { return e.said("interrupted system call") },
-		says: "EINTR is treated as an error: a signal came, nothing else. Make the call again; after select, epoll_wait and kevent go round the loop"},
+		says: "EINTR is treated as an error: it only means that a signal came. Make the call again; after select, epoll_wait and kevent, go round the loop"},
 	{name: "one-ends-all", sure: true, chapter: chapter1,
 		when: func(e *evidence) bool {
 			return e.ended() && (e.said("connection reset by peer") || e.said("broken pipe"))
 		},
-		says: "an error of one client (ECONNRESET, or EPIPE when writing to one who has gone) ends the server: it has to end that client only"},
+		says: "one client's error (ECONNRESET, or EPIPE when writing to one that has gone) ends the server: it must end only that client"},
 	{name: "emfile-ends", sure: true, chapter: chapter1,
 		when: func(e *evidence) bool { return e.ended() && e.said("too many open files") },
 		says: "EMFILE from accept(2) ends the server: leave the listener alone for a moment, and accept again when a descriptor may be free"},
@@ -79,30 +79,30 @@ var causes = []cause{
 		says: "SO_REUSEADDR is not set before bind(2): connections of the last run, in TIME_WAIT, keep the port"},
 	{name: "leak", sure: true, chapter: chapter1,
 		when: func(e *evidence) bool { return e.said("too many open files") && e.check == "churn" && e.countLost() },
-		says: "descriptors are lost: {fact}. Close(2) is missing on a way out of a client: end of file, reset, or an error"},
+		says: "descriptors leak: {fact}. close(2) is missing on some path on which a client ends: end of file, reset, or an error"},
 
 	{name: "one-at-a-time", sure: true, chapter: chapter1,
 		when: func(e *evidence) bool { return e.Concurrent && e.listens(false) && e.sleepsOn("read", "write") },
-		says: "the server is asleep in {call} for one client, and all others wait: nobody calls accept for them. Serve each client in a goroutine of its own (go), or make all descriptors non-blocking"},
+		says: "the server is asleep in {call} for one client, and all others wait: nobody calls accept for them. Serve each client in its own goroutine (go), or make all descriptors non-blocking"},
 	{name: "blocking-read", sure: true, chapter: chapter2,
 		when: func(e *evidence) bool { return e.Concurrent && e.listens(true) && e.sleepsOn("read") },
-		says: "the accepted socket is not non-blocking: {call} blocks, and every other client waits. Set O_NONBLOCK with SetNonblock after accept"},
+		says: "the accepted socket is in blocking mode: {call} blocks, and every other client waits. Set O_NONBLOCK with SetNonblock after accept"},
 	{name: "blocking-write", sure: true, chapter: chapter2,
 		when: func(e *evidence) bool { return e.Concurrent && e.listens(true) && e.sleepsOn("write") },
-		says: "the accepted socket is not non-blocking: {call} blocks until its client reads, and every other client waits. Set O_NONBLOCK with SetNonblock after accept"},
+		says: "the accepted socket is in blocking mode: {call} blocks until its client reads, and every other client waits. Set O_NONBLOCK with SetNonblock after accept"},
 	{name: "blocking-accept", sure: true, chapter: chapter2,
 		when: func(e *evidence) bool { return e.Concurrent && e.blockedInAccept() },
-		says: "the listener is not non-blocking: {call} blocks until another client comes, and those who are here wait. Set O_NONBLOCK on the listener with SetNonblock before the loop"},
+		says: "the listener is in blocking mode: {call} blocks until another client comes, and those already here wait. Set O_NONBLOCK on the listener with SetNonblock before the loop"},
 
 	{name: "nfds", sure: true, chapter: chapter3,
 		when: func(e *evidence) bool { return e.quiet() && e.beyondNfds() },
 		says: "select(2) is not asked about descriptor {fd}, which {fact}. Its first argument is the highest descriptor plus one"},
 	{name: "edge", sure: true, chapter: chapter4,
 		when: func(e *evidence) bool { return e.quiet() && e.leftAtEdge() },
-		says: "descriptor {fd} is edge-triggered, and {fact}: there will be no other event for them. Only EAGAIN means drained: read until EAGAIN, a short read is not enough"},
+		says: "descriptor {fd} is edge-triggered, and {fact}: there will be no further event for them. Only EAGAIN means drained: read until EAGAIN, a short read is not enough"},
 	{name: "edge-accept", sure: true, chapter: chapter4,
 		when: func(e *evidence) bool { return e.quiet() && e.edgeListener() },
-		says: "the listener is edge-triggered, and {fact}: there will be no other event for them. Accept until EAGAIN, or come back by yourself"},
+		says: "the listener is edge-triggered, and {fact}: there will be no further event for them. Accept until EAGAIN, or come back without waiting for an event"},
 	{name: "sets-not-rebuilt", sure: true, chapter: chapter3,
 		when: func(e *evidence) bool { return e.quiet() && e.selects() && e.held <= 0 && e.unasked() },
 		says: "select(2) is not asked about descriptor {fd}, which {fact}. It overwrites its sets with the answer: build them again from all clients, and the listener, before each call"},
@@ -113,15 +113,15 @@ var causes = []cause{
 		says: "the server holds {fact} for this client and does not wait for room to write them: ask for writability while bytes are unsent"},
 	{name: "frames-in-hand", chapter: chapter5,
 		when: func(e *evidence) bool { return e.quiet() && e.Framed && e.holds() && e.waited().read && e.wasPaused() },
-		says: "the server has read {fact} of this client and does not answer them: when the write buffer has drained, first answer the frames that are in the read buffer; no event comes for these"},
+		says: "the server has read {fact} from this client and does not answer them: when the write buffer has drained, first answer the frames already in the read buffer; no event will come for them"},
 	{name: "one-read-one-message", chapter: chapter5,
 		when: func(e *evidence) bool {
 			return e.Framed && (e.quiet() && e.holds() && e.waited().read || e.earlyEnds() && e.saidFact(dropsFrame) || e.inHeader && e.foundAt("later"))
 		},
-		says: "what one read brings is taken for one message: {fact} were read and not answered. Keep the beginning of a frame until the rest has come, and answer all frames that a read brings"},
+		says: "one read is taken for one message: {fact} were read and not answered. Keep the beginning of a frame until the rest has come, and answer every frame in a read"},
 	{name: "little-endian", sure: true, chapter: chapter5,
 		when: func(e *evidence) bool { return e.Framed && e.swapped() },
-		says: "the header is little-endian: {fact}. The length is 4 bytes big-endian, the highest first: binary.BigEndian"},
+		says: "the header is little-endian: {fact}. The length is 4 bytes big-endian, the most significant first: binary.BigEndian"},
 	{name: "counts-itself", sure: true, chapter: chapter5,
 		when: func(e *evidence) bool { return e.Framed && e.offBy(4) },
 		says: "the length counts the header: {fact}. It is the length of the payload alone, without its own 4 bytes"},
@@ -129,17 +129,17 @@ var causes = []cause{
 		when: func(e *evidence) bool {
 			return e.Framed && (e.ends() || e.symptom == otherBytes) && e.said(", the maximum is ") && !e.onPurpose()
 		},
-		says: "the server takes bytes for a header that are none ({fact}): one read is taken for the beginning of a message, or the place in the stream is lost"},
+		says: "the server takes bytes for a header that are not one ({fact}): it assumes that a read begins a message, or has lost its place in the stream"},
 	{name: "lost-tail", chapter: chapter2,
 		when: func(e *evidence) bool { return e.foundAt("later") || e.quiet() && e.holds() },
 		says: "{fact} are missing: after a short write the rest is lost, or newer bytes overtake it. Keep p[n:], and send it before anything else"},
 	{name: "not-read-again", chapter: chapter5,
 		when: func(e *evidence) bool { return e.quiet() && e.unasked() },
-		says: "nobody waits for descriptor {fd}, which {fact}: the interest in reading was dropped while the client was paused, or never asked for, and is not asked for again"},
+		says: "nobody waits for descriptor {fd}, which {fact}: read interest was dropped while the client was paused and not restored, or never asked for"},
 
 	{name: "spin-eof", sure: true,
 		when: func(e *evidence) bool { return e.spins() && e.has(stateCloseWait) && !e.writesToAll() },
-		says: "read(2) returns 0 for descriptor {fd}, whose client has sent its end of file, and the server takes it for 'nothing yet': it stays readable, and the loop spins. 0 is the end of the input: close the client"},
+		says: "read(2) returns 0 for descriptor {fd}, whose client has sent its end of file, and the server takes that for 'nothing yet': the descriptor stays readable, and the loop spins. 0 is the end of the input: close the client"},
 	{name: "spin-accept", sure: true, chapter: chapter1,
 		when: func(e *evidence) bool { return e.symptom == burns && e.spins() && e.queued() },
 		says: "accept(2) fails, and is called again at once: the listener stays readable, since {fact}. Leave it alone for 100 ms, or until a client leaves"},
@@ -150,10 +150,10 @@ var causes = []cause{
 		says: "the server tries again and again to write to descriptor {fd}, whose client does not read, and serves nobody else: after EAGAIN keep the rest, and go on with the next client"},
 	{name: "spin-paused", sure: true, chapter: chapter4,
 		when: func(e *evidence) bool { return e.spins() && e.pausedReader() },
-		says: "interest in reading is kept for a client that is not read (descriptor {fd}, {fact}): it stays readable, and the loop spins. Drop the read interest while its bytes are unsent"},
+		says: "read interest is kept for a client that is not being read (descriptor {fd}, {fact}): it stays readable, and the loop spins. Drop the read interest while its bytes are unsent"},
 	{name: "spin-write", chapter: chapter4,
 		when: func(e *evidence) bool { return e.spins() && e.idleWriters() },
-		says: "write interest is kept with nothing to write: a socket is nearly always writable, and the loop spins. Want writability only while bytes are unsent"},
+		says: "write interest is kept with nothing to write: a socket is nearly always writable, and the loop spins. Ask for writability only while bytes are unsent"},
 
 	{name: "eof-ignored", chapter: chapter1,
 		when: func(e *evidence) bool { return e.symptom == noEnd && e.has(stateCloseWait) },
@@ -161,27 +161,27 @@ var causes = []cause{
 
 	{name: "no-maximum", chapter: chapter5,
 		when: func(e *evidence) bool { return e.Framed && e.symptom == noEnd && e.lingers() },
-		says: "the length is not compared with -max-frame: the server waits for a frame that is too long. Compare it, as a uint32 or an int64, as soon as the header is there"},
+		says: "the length is not compared with -max-frame: the server waits for a frame that is too long. Compare it, as a uint32 or an int64, as soon as the header is complete"},
 
 	{name: "foreign-bytes", chapter: chapter2,
 		when: func(e *evidence) bool { return e.whose == "another client's" },
-		says: "these are another client's bytes: two clients use one buffer. What is kept for later must be a copy, not a part of the buffer that the next client is read into; each goroutine needs a buffer of its own"},
+		says: "these are another client's bytes: two clients share a buffer. What is kept for later must be a copy, not part of the buffer that the next read fills; each goroutine needs its own buffer"},
 	{name: "sent-twice", chapter: chapter2,
 		when: func(e *evidence) bool { return e.foundAt("earlier") },
-		says: "{fact} come a second time: after a short write the whole is sent again, or more than the n bytes that read(2) has brought. Write buf[:n], and after a short write only the rest"},
+		says: "{fact} come a second time: after a short write everything is sent again, or more is written than the n bytes that read(2) returned. Write buf[:n], and after a short write only the rest"},
 	{name: "whole-buffer", chapter: chapter1,
 		when: func(e *evidence) bool { return e.whose == "zeros" },
-		says: "zeros come that nobody sent: the whole buffer is written instead of the n bytes that read(2) has brought. Write buf[:n]"},
+		says: "zeros come that nobody sent: the whole buffer is written instead of the n bytes that read(2) returned. Write buf[:n]"},
 	{name: "one-read-answered", chapter: chapter5,
 		when: func(e *evidence) bool { return e.Framed && e.symptom == surplus && !e.halfClosed },
-		says: "bytes come back before the frame is whole: what one read brings is taken for one message. Answer whole frames only, and keep the rest"},
+		says: "bytes come back before the frame is whole: one read is taken for one message. Answer only whole frames, and keep the rest"},
 
 	{name: "closed-owing", chapter: chapter2,
 		when: func(e *evidence) bool { return e.ends() && e.halfClosed && !e.ended() },
-		says: "end of file (read(2) returned 0) is taken for 'close at once': the server still owed bytes. It only means that no more input comes: send what is unsent, then close"},
+		says: "end of file (read(2) returned 0) is taken for 'close at once': the server still owed bytes. It only means that no more input will come: send what is unsent, then close"},
 	{name: "reset-with-input", chapter: chapter5,
 		when: func(e *evidence) bool { return e.Framed && e.symptom == wasReset && e.lingers() },
-		says: "the server closes while there is unread input: the kernel sends a reset, which destroys replies on their way. Shut down the sending side, read and discard for a while (linger), then close"},
+		says: "the server closes while there is unread input: the kernel sends a reset, which destroys replies still on their way. Shut down the sending side, read and discard for a while (linger), then close"},
 	{name: "backlog", chapter: chapter1,
 		when: func(e *evidence) bool { return e.symptom == noWay && !e.ended() && e.timedOut() },
 		says: "the backlog of listen(2) is too small: the kernel drops a SYN when the queue is full, and the client tries again a second later. Use a backlog of thousands; the kernel lowers it to its own limit"},
@@ -198,7 +198,7 @@ func CauseNames() (names []string) {
 // mostCauses is how many candidates a cross names.
 const mostCauses = 3
 
-// An evidence is all that is known when a promise is broken.
+// evidence is all that is known when a promise is broken.
 type evidence struct {
 	Promises
 	*Failure
@@ -241,8 +241,8 @@ func isSure(name string) bool {
 	return slices.ContainsFunc(causes, func(row cause) bool { return row.name == name && row.sure })
 }
 
-// usual is what usually breaks the check; if it measures, that says nothing about
-// bytes that are missing or wrong.
+// usual is what usually breaks the check. For one that measures, that says nothing
+// about missing or wrong bytes.
 func (c Check) usual(s symptom) string {
 	if text := plainly[s]; c.Measures && text != "" {
 		return text
@@ -250,16 +250,16 @@ func (c Check) usual(s symptom) string {
 	return c.Cause
 }
 
-// plainly says what a symptom alone tells.
+// plainly says what a symptom means by itself.
 var plainly = map[symptom]string{
-	otherBytes: "what is written is not what was read: other bytes, or not in their order",
+	otherBytes: "what is written is not what was read: other bytes, or the wrong order",
 	surplus:    "the server writes before it is asked, or more than it was sent",
 	silence:    "the bytes were not read, or read and not answered",
 	noEnd:      "the server does not close a client whose input has ended",
 	earlyEnd:   "the server closes a client to whom it still owes bytes",
 	wasReset:   "the server ended, or closed a client while it still had unread input",
 	takesNone:  "the server does not read",
-	noWay:      "nobody listens, or not any more",
+	noWay:      "nobody is listening, or no longer",
 }
 
 // symptomOf reads a symptom from the words of plain, for failures that were not made
@@ -300,7 +300,7 @@ func (e *evidence) saidFact(words *regexp.Regexp) bool {
 	return e.fact != ""
 }
 
-// findPanic keeps what a panic says, and the first line of the learner's in it.
+// findPanic keeps what a panic says, and the learner's first line in its trace.
 func (e *evidence) findPanic() bool {
 	e.fact = strings.TrimSpace(panicWords.FindStringSubmatch(e.log + "\npanic: ")[1])
 	for _, m := range myLine.FindAllStringSubmatch(e.log, -1) {
@@ -312,7 +312,7 @@ func (e *evidence) findPanic() bool {
 	return e.fact != ""
 }
 
-// ended tells whether the server has.
+// ended reports whether the server has ended.
 func (e *evidence) ended() bool {
 	return strings.Contains(e.Got, "the server has ended") || strings.Contains(e.Got, "the program ended") || strings.Contains(e.Got, "the server ended")
 }
@@ -325,7 +325,7 @@ func (e *evidence) ends() bool {
 // earlyEnds tells whether a client that has sent whole messages got too little.
 func (e *evidence) earlyEnds() bool { return e.symptom == earlyEnd && e.halfClosed }
 
-// countLost counts sockets that have no client any more.
+// countLost counts the sockets that no longer have a client.
 func (e *evidence) countLost() bool {
 	lost, all := 0, 0
 	for _, k := range e.sockets() {
@@ -333,9 +333,9 @@ func (e *evidence) countLost() bool {
 			lost++
 		}
 	}
-	e.fact = "clients come and go, and accept(2) has none left"
+	e.fact = "clients come and go until accept(2) has none left"
 	if lost > 0 {
-		e.fact = fmt.Sprintf("%d of its %d sockets have no client any more", lost, all)
+		e.fact = fmt.Sprintf("%d of its %d sockets no longer have a client", lost, all)
 	}
 	return true
 }
@@ -374,7 +374,7 @@ func (e *evidence) listens(nonblock bool) bool {
 	return l != nil && l.nonblock == nonblock
 }
 
-// blockedInAccept finds the only thread that serves anybody asleep in accept.
+// blockedInAccept finds the only serving thread asleep in accept.
 func (e *evidence) blockedInAccept() bool {
 	b, found := e.scene.in("accept", func(k *socketState) bool { return !k.nonblock })
 	waiting := e.scene.first(func(k socketState) bool { return k.state != stateListen && k.state != stateGone && k.nonblock })
@@ -486,8 +486,8 @@ func (e *evidence) has(state string) bool {
 	return true
 }
 
-// writesToAll tells whether a client with an end of file is owed bytes: it is
-// rightly kept.
+// writesToAll reports whether every client at end of file is still owed bytes, and
+// so rightly kept.
 func (e *evidence) writesToAll() bool {
 	return e.scene.first(func(k socketState) bool { return k.state == stateCloseWait && k.unsent == 0 }) == nil
 }
@@ -521,7 +521,7 @@ func (e *evidence) pausedReader() bool {
 	return true
 }
 
-// idleWriters tells whether nothing else is left than readiness to write.
+// idleWriters reports whether nothing is left but readiness to write.
 func (e *evidence) idleWriters() bool {
 	if e.scene.waits {
 		return e.scene.first(func(k socketState) bool { return k.unsent == 0 && e.scene.asked[k.fd].write }) != nil
@@ -531,7 +531,7 @@ func (e *evidence) idleWriters() bool {
 	}) == nil
 }
 
-// foundAt tells whether the bytes are this client's own from there.
+// foundAt reports whether the bytes are this client's own, from where: later or earlier.
 func (e *evidence) foundAt(where string) bool {
 	e.fact = "bytes"
 	if e.distance > 0 {
@@ -568,7 +568,7 @@ func (e *evidence) offBy(n uint32) bool {
 	return true
 }
 
-// headers gives the length that came and the one that had to come.
+// headers returns the length that came and the one that was expected.
 func (e *evidence) headers() (got, want uint32, ok bool) {
 	if e.symptom != otherBytes || !e.inHeader {
 		return 0, 0, false
@@ -581,7 +581,7 @@ func (e *evidence) onPurpose() bool {
 	return strings.HasPrefix(e.check, "too-long") || e.check == "linger-ends" || e.check == "lingers" || e.check == "small-limits" || !e.saidFact(tooLongWords)
 }
 
-// lingers tells whether the check sends on where the server has to close.
+// lingers reports whether the check keeps sending where the server has to close.
 func (e *evidence) lingers() bool {
 	return strings.HasPrefix(e.check, "too-long") || strings.HasPrefix(e.check, "stop-") || e.check == "linger-ends" || e.check == "lingers"
 }

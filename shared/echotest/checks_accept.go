@@ -14,29 +14,29 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// acceptChecks: what accept(2) and select(2) can answer, and what an accepted
+// acceptChecks: what accept(2) and select(2) can return, and what an accepted
 // socket needs.
 var acceptChecks = []Check{
 	{Name: "accept-one-client", Alone: true, Chapter: chapter1, Proof: hostile(acceptOneClient),
-		Promise: "an error of accept(2) that concerns one client is that client's: the next is accepted at once",
-		Cause:   "the error ends the server, pauses it, or is logged; accept(2) lists them: treat them like EAGAIN"},
+		Promise: "an accept(2) error that concerns one client affects nobody else: the next is accepted at once",
+		Cause:   "the error ends the server, pauses it, or is logged; accept(2) lists such errors: treat them like EAGAIN"},
 	{Name: "accept-in-a-row", Chapter: chapter1, Proof: hostile(acceptInARow),
-		Promise: "when accept(2) fails for one client after the other, the server pauses after 64 and goes on serving",
-		Cause:   "an error that should concern one client and never ends is retried without a pause"},
+		Promise: "when accept(2) fails for one client after another, the server pauses after 64 and goes on serving",
+		Cause:   "an error that should concern one client, but never ends, is retried without a pause"},
 	{Name: "accept-broken", Chapter: chapter1, Proof: acceptBroken,
-		Promise: "an error of accept(2) that is the listener's ends the server with one line and status 1; no line before it is lost",
-		Cause:   "EBADF, EINVAL, ENOTSOCK or EFAULT is retried, or os.Exit comes before what the log still owes"},
+		Promise: "an accept(2) error of the listener itself ends the server with one line and status 1; no earlier line is lost",
+		Cause:   "EBADF, EINVAL, ENOTSOCK or EFAULT is retried, or os.Exit comes before the log has printed what it owes"},
 	{Name: "accept-broken-unread", Chapter: chapter1, Proof: acceptBrokenUnread,
 		Promise: "a fatal error ends the server with status 1 although nobody reads the log",
 		Cause:   "the last line waits for a reader forever"},
 	{Name: "accept-unknown", Chapter: chapter1, Proof: hostile(acceptUnknown),
-		Promise: "any other error of accept(2) pauses it for a moment, is logged once per episode, and hurts no client",
+		Promise: "any other accept(2) error pauses accepting for a moment, is logged once per episode, and hurts no client",
 		Cause:   "an error that nobody thought of is retried at once, forever: the default must be a pause"},
 	{Name: "accept-nobody", Chapter: chapter2, when: concurrent, Proof: hostile(acceptNobody),
 		Promise: "an episode of failing accepts ends when nobody waits any more, and the next is logged again",
-		Cause:   "EAGAIN from accept(2) does not reset what says that the log knows"},
+		Cause:   "EAGAIN from accept(2) does not clear the flag that says it was logged"},
 	{Name: "accept-when-one-leaves", Chapter: chapter2, when: concurrent, Proof: hostile(acceptWhenOneLeaves),
-		Promise: "when a client leaves, a paused accept is tried again at once: there is a descriptor",
+		Promise: "when a client leaves, a paused accept is tried again at once: a descriptor is free",
 		Cause:   "only the end of the pause resumes accept(2)"},
 	{Name: "accept-ends-turn", Chapter: chapter3, Proof: hostile(acceptEndsTurn),
 		when:    func(p Promises) bool { return p.Concurrent && p.Sleeps },
@@ -50,18 +50,18 @@ var acceptChecks = []Check{
 		Promise: "a stop while accept(2) is paused is as quiet as any other",
 		Cause:   "the timer that ends the pause outlives the listener"},
 	{Name: "accept-turns", Chapter: chapter2, when: concurrent, Proof: On(acceptTurns, "-v"),
-		Promise: "at most 64 of a crowd are accepted in one turn, so that the others get theirs",
+		Promise: "at most 64 of a crowd are accepted in one turn, so that the other clients get theirs",
 		Cause:   "accept(2) is called until EAGAIN, however many come"},
 	{Name: "select-without-memory", Chapter: chapter3, Proof: hostile(selectWithoutMemory),
 		when:    func(p Promises) bool { return p.FDSet },
-		Promise: "ENOMEM from select(2) is slept through",
-		Cause:   "an error of select(2) that passes ends the server, or is retried without a pause"},
+		Promise: "the server waits out ENOMEM from select(2)",
+		Cause:   "a passing error of select(2) ends the server, or is retried without a pause"},
 	{Name: "keep-alive", Chapter: chapter1, Proof: On(keepAlive),
-		Promise: "a peer that vanished without a word is noticed: an accepted socket has keep-alive, from 15 s on",
+		Promise: "a peer that vanishes without a word is noticed: an accepted socket has keep-alive, starting after 15 s",
 		Cause:   "SO_KEEPALIVE and TCP_KEEPIDLE (TCP_KEEPALIVE on macOS) are not set on the accepted socket"},
 }
 
-// hostile is on with a kernel that the check commands.
+// hostile is On with a kernel that the check commands.
 func hostile(run func(*Server, *kernel) error) func(*Target) error {
 	return func(t *Target) error {
 		s, k, err := t.startHostile(proc.Command{})
@@ -144,8 +144,8 @@ func resumeFails(s *Server, k *kernel) error {
 	return After(err, "accept(2) fails once, and so does the call that asks for the listener again")
 }
 
-// answerAccept makes a plan that begins with a call to come: while a server of
-// one client has one, it is not asleep in accept.
+// answerAccept sets a plan that begins with the next call: a server of one client
+// is not asleep in accept while it has one.
 func (s *Server) answerAccept(k *kernel, p plan) error {
 	if s.Concurrent {
 		k.set("accept", p)
@@ -178,14 +178,14 @@ func acceptInARow(s *Server, k *kernel) error {
 		return err
 	}
 	if !k.wait("accept", 65, patience) {
-		return Failf("accept was called %d times only", k.count("accept"))
+		return Failf("accept was called only %d times", k.count("accept"))
 	}
 	if calls := k.times("accept"); calls[64].Sub(calls[63]) < 50*time.Millisecond {
 		return &Failure{Sent: "accept(2) fails with ECONNABORTED each time", Want: "a pause of 100 ms after 64 in a row",
 			Got: fmt.Sprintf("%v between the 64th and the next", calls[64].Sub(calls[63]))}
 	}
 	if !k.wait("accept", 68, patience) {
-		return Failf("accept was called %d times only", k.count("accept"))
+		return Failf("accept was called only %d times", k.count("accept"))
 	}
 	if calls := k.times("accept"); calls[67].Sub(calls[64]) < 150*time.Millisecond {
 		return &Failure{Sent: "accept(2) goes on to fail with ECONNABORTED", Want: "a pause of 100 ms after each call",
@@ -199,8 +199,8 @@ func acceptInARow(s *Server, k *kernel) error {
 }
 
 // rowsOf63 has accept fail 63 times before each of two clients who wait, and then
-// again: a row ends with a success, and with a queue that is empty. A pause that
-// should not be is there each time; one that a busy machine makes is not.
+// again: a row ends with a success, and with an empty queue. A pause that should
+// not be there comes each time; one that a busy machine causes does not.
 func (s *Server) rowsOf63(k *kernel) error {
 	const tries = 4
 	shortest := patience
@@ -218,8 +218,8 @@ func (s *Server) rowsOf63(k *kernel) error {
 	return nil
 }
 
-// twoRows gives the time that the slower one took. None of the two clients leaves
-// before the other has come: that would end a pause.
+// twoRows returns the time that the slower one took. Neither client leaves before
+// the other has come: that would end a pause.
 func (s *Server) twoRows(k *kernel) (slower time.Duration, err error) {
 	const row = 64
 	if s.Concurrent { // or it would call accept before anybody waits
@@ -245,7 +245,7 @@ func (s *Server) twoRows(k *kernel) (slower time.Duration, err error) {
 		err = waiting.answered()
 	}
 	if err == nil && !k.wait("accept", 2*row, patience) {
-		err = Failf("accept was called %d times only", k.count("accept"))
+		err = Failf("accept was called only %d times", k.count("accept"))
 	}
 	if err != nil {
 		return 0, err
@@ -310,7 +310,7 @@ func acceptBroken(t *Target) error {
 			told, single, counts := tally(list, isReset)
 			last := list[len(list)-1]
 			if len(list) != single+counts+1 || told != bad || !strings.Contains(last, "accept") {
-				err = Failf("%d lines, which tell of %d bad clients of %d; the last: %s", len(list), told, bad, last)
+				err = Failf("%d lines, which account for %d of %d bad clients; the last: %s", len(list), told, bad, last)
 			}
 		}
 		if err != nil {
@@ -354,7 +354,7 @@ func acceptBrokenUnread(t *Target) error {
 	return s.Explain(After(s.brokenBy(k, unix.EBADF), "accept(2) fails with EBADF, and nobody reads the log, which is full"))
 }
 
-// acceptUnknown has one such error after the other, each an episode of its own.
+// acceptUnknown has one such error after another, each its own episode.
 func acceptUnknown(s *Server, k *kernel) error {
 	witness, err := s.witness()
 	if err != nil {
@@ -369,7 +369,7 @@ func acceptUnknown(s *Server, k *kernel) error {
 	return nil
 }
 
-// episode is a time in which accept fails, the nth.
+// episode is the nth period in which accept fails.
 func (s *Server) episode(k *kernel, errno unix.Errno, witness clients, n int) error {
 	if err := s.answerAccept(k, always(errno)); err != nil {
 		return err
@@ -395,7 +395,7 @@ func (s *Server) episode(k *kernel, errno unix.Errno, witness clients, n int) er
 		return err
 	}
 	if got := len(s.Stderr.All()); got != n {
-		return &Failure{Want: fmt.Sprintf("one line for each time that accept(2) fails, %d in all", n), Got: s.Stderr.Excerpt(),
+		return &Failure{Want: fmt.Sprintf("one line for each episode in which accept(2) fails, %d in all", n), Got: s.Stderr.Excerpt(),
 			Cause: "the line is repeated within an episode, or the episode does not end with a success"}
 	}
 	return nil
@@ -406,7 +406,7 @@ func (s *Server) episode(k *kernel, errno unix.Errno, witness clients, n int) er
 func (k *kernel) pauses() error {
 	const calls = 3
 	if !k.wait("accept", calls, patience) {
-		return Failf("accept was called %d times only: it is not tried again", k.count("accept"))
+		return Failf("accept was called only %d times: it is not tried again", k.count("accept"))
 	}
 	times := k.times("accept")
 	shortest := patience
@@ -420,7 +420,7 @@ func (k *kernel) pauses() error {
 }
 
 // acceptNobody answers a waiting client with an error, and then with EAGAIN, as if
-// it had gone. Another one comes, which wakes a loop that is told of news only.
+// it had gone. Another one comes, which wakes a loop that is told only of changes.
 func acceptNobody(s *Server, k *kernel) error {
 	k.set("accept", func(n int) unix.Errno {
 		if n == 1 {
@@ -434,7 +434,7 @@ func acceptNobody(s *Server, k *kernel) error {
 		return err
 	}
 	if !k.wait("accept", 2, patience) {
-		return Failf("accept was called %d times only: it is not tried again", k.count("accept"))
+		return Failf("accept was called only %d times: it is not tried again", k.count("accept"))
 	}
 	another, err := s.dialMute(1)
 	if waiting = append(waiting, another...); err == nil {
@@ -465,11 +465,11 @@ func acceptWhenOneLeaves(s *Server, k *kernel) error {
 	for i, c := range leavers {
 		n := k.count("accept")
 		if !k.wait("accept", n+1, patience) {
-			return Failf("accept was called %d times only: it is not tried again", n)
+			return Failf("accept was called only %d times: it is not tried again", n)
 		}
 		c.Close()
 		if !k.wait("accept", n+2, patience) {
-			return Failf("accept was called %d times only: it is not tried again", n+1)
+			return Failf("accept was called only %d times: it is not tried again", n+1)
 		}
 		calls := k.times("accept")
 		if soonest = min(soonest, calls[n+1].Sub(calls[n])); soonest < 60*time.Millisecond {
@@ -478,7 +478,7 @@ func acceptWhenOneLeaves(s *Server, k *kernel) error {
 		}
 	}
 	return &Failure{Sent: fmt.Sprintf("accept(2) fails with EMFILE each time; %d clients leave, each right after a call", tries),
-		Want: "once at least, the next call before 100 ms have passed", Got: fmt.Sprintf("%v at the soonest", soonest)}
+		Want: "at least once, the next call before 100 ms have passed", Got: fmt.Sprintf("%v at the soonest", soonest)}
 }
 
 // stopWhileAcceptFails keeps one client for as long as two pauses.
@@ -523,8 +523,8 @@ func (s *Server) stopWhilePaused(k *kernel) error {
 	return s.shortLog(1)
 }
 
-// acceptTurns has a crowd wait, of fewer than some kernels let wait, and counts in
-// the narration.
+// acceptTurns makes a crowd wait, small enough for every kernel's queue, and counts
+// in the narration.
 func acceptTurns(s *Server) error {
 	const crowd, most = 100, 64
 	if err := errors.Join(s.alive(), s.Suspend()); err != nil {
@@ -583,7 +583,7 @@ func selectWithoutMemory(s *Server, k *kernel) error {
 		return err
 	}
 	if !k.wait("select", 4, patience) {
-		return Failf("select was called %d times only", k.count("select"))
+		return Failf("select was called only %d times", k.count("select"))
 	}
 	if calls := k.times("select"); calls[3].Sub(calls[0]) < 150*time.Millisecond {
 		return &Failure{Sent: "select(2) fails with ENOMEM each time", Want: "a sleep of 100 ms after each call", Got: fmt.Sprintf("4 calls within %v", calls[3].Sub(calls[0]))}
@@ -599,7 +599,7 @@ func selectWithoutMemory(s *Server, k *kernel) error {
 // timer is of kind 02 and runs for at most 15 s.
 func keepAlive(s *Server) error {
 	if runtime.GOOS != "linux" {
-		return Skipf("the timers of a connection are seen on Linux only")
+		return Skipf("the timers of a connection can be seen only on Linux")
 	}
 	all, err := s.dialMany(1)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// byteChecks: every byte comes back, in order, unchanged, however it is cut up,
-// and whoever stops sending still gets what it is owed.
+// byteChecks: every byte comes back, in order, unchanged, however the stream is cut
+// up, and a client that stops sending still gets what it is owed.
 var byteChecks = []Check{
 	{Name: "echo", OnWire: true, Chapter: chapter1, Proof: On(echo),
 		Promise: "what is sent comes back, to the client that sent it, one client after the other",
@@ -31,11 +31,11 @@ var byteChecks = []Check{
 		Promise: "a client that half-closes gets every byte, then end of file",
 		Cause:   "end of file is taken for 'close': it only means that no more input comes"},
 	{Name: "many-clients", OnWire: true, Chapter: chapter3, when: concurrent, Proof: On(manyClients),
-		Promise: "a thousand clients at once (what fits in an fd_set) are all served, each its own bytes",
+		Promise: "a thousand clients at once (what fits in an fd_set) are all served, each with its own bytes",
 		Cause:   "a fixed number of clients, a buffer shared by two of them, or a descriptor's number kept after it was closed"},
 	{Name: "idle-costs-nothing", Measures: true, Alone: true, Chapter: chapter3, Proof: On(idleCostsNothing), when: sleeps,
 		Promise: "clients that say nothing cost no CPU",
-		Cause:   "the loop goes round without a reason: readiness that nobody takes away, write interest with nothing to write, or a wait without sleep"},
+		Cause:   "the loop goes round for no reason: readiness that nobody handles, write interest with nothing to write, or a wait that does not sleep"},
 }
 
 func echo(s *Server) error {
@@ -93,7 +93,7 @@ func dribble(s *Server) error {
 		if err := c.send(i + 1); err != nil {
 			return err
 		}
-		// On a raw stream each byte is owed at once, of frames each whole one.
+		// On a raw stream each byte is owed at once, with frames each whole one.
 		if err := c.recv(c.boundary(i + 1)); err != nil {
 			return err
 		}
@@ -107,8 +107,8 @@ func dribble(s *Server) error {
 }
 
 // noDelay makes the server reply twice while the client has nothing to send
-// that could carry an acknowledgement: a read ends at an urgent byte, so what is
-// before it and what is behind it are two reads and two replies.
+// that could carry an acknowledgement: a read ends at an urgent byte, so what
+// comes before it and what comes after are two reads and two replies.
 func noDelay(s *Server) error {
 	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(50), 4000))
 	if err != nil {
@@ -216,7 +216,7 @@ func sweep(s *Server, halfClose bool) error {
 	if err := s.turns(100); err != nil {
 		return err
 	}
-	if err := s.still("a client that does not read keeps the loop awake: interest in reading (or a wake-up for its end of file) is kept while its bytes can not be sent"); err != nil {
+	if err := s.still("a client that does not read keeps the loop awake: interest in reading (or a wake-up for its end of file) is kept while its bytes cannot be sent"); err != nil {
 		return err
 	}
 	for _, c := range all {
@@ -273,8 +273,8 @@ var kernelHolds = sync.OnceValue(func() int64 {
 	return took
 })
 
-// overfeed sends about n bytes, whole messages, and reads nothing. Only if the
-// server takes no more is the message that was begun completed by reading.
+// overfeed sends about n bytes, whole messages, and reads nothing. If the server
+// takes no more, the message that was begun is completed while reading.
 func (c *client) overfeed(n int64, halfClose bool) error {
 	if _, err := c.fill(c.next(n)); err != nil {
 		return err

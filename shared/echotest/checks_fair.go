@@ -13,17 +13,17 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// fairChecks: whoever sends much is not served at the cost of the others.
+// fairChecks: a client that sends a lot is not served at the others' expense.
 var fairChecks = []Check{
 	{Name: "flood-is-fair", Measures: true, OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(floodIsFair),
 		Promise: "a client that sends as fast as it can does not starve the others",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
 	{Name: "turns-are-fair", Measures: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(turnsAreFair, "-v=json"),
-		Promise: "a client that has sent megabytes at once is not served to its end before the others",
+		Promise: "a client that has sent megabytes at once is not served completely before the others get a turn",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
 	{Name: "floods-are-fair", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(floodsAreFair),
-		Promise: "a client next to 20 that flood with frames of 1 MiB gets its reply after a little of each",
-		Cause:   "too much is read of each client in one turn: a turn is as long as all reads and writes in it together"},
+		Promise: "a client beside 20 that flood the server with frames of 1 MiB gets its reply after a little of each",
+		Cause:   "too much is read from each client in one turn: a turn is as long as all reads and writes in it together"},
 }
 
 // A flood sends as fast as the server takes it, and reads what comes.
@@ -105,7 +105,7 @@ func floodIsFair(s *Server) error {
 	}
 	if each > most {
 		return &Failure{Sent: fmt.Sprintf("%d messages, one after the other, while another client floods", pings),
-			Want: "a reply each turn of the loop", Got: fmt.Sprintf("%d KiB of the flood served for each", each>>10)}
+			Want: "a reply on each turn of the loop", Got: fmt.Sprintf("%d KiB of the flood served for each", each>>10)}
 	}
 	return f.end()
 }
@@ -204,7 +204,7 @@ func turnsAreFair(s *Server) error {
 	slices.Sort(before)
 	if got := before[rounds/2]; got > most {
 		return &Failure{Sent: fmt.Sprintf("%d MiB by one client and a message by each of 10 others, all at once", burst>>20),
-			Want: "10 replies within a turn or two", Got: fmt.Sprintf("%d KiB of the one read before the last of the 10", got>>10)}
+			Want: "10 replies within a turn or two", Got: fmt.Sprintf("%d KiB read from the one before the last of the 10", got>>10)}
 	}
 	return nil
 }

@@ -13,25 +13,25 @@ import (
 // frameChecks: a frame is a 4-byte big-endian length and that many bytes.
 var frameChecks = []Check{
 	{Name: "header-split", OnWire: true, Chapter: chapter5, when: framed, Proof: On(headerSplit),
-		Promise: "a frame may be cut anywhere, also inside its header",
+		Promise: "a frame may be cut anywhere, even inside its header",
 		Cause:   "the header is decoded before all of its 4 bytes are there"},
 	{Name: "many-frames-at-once", OnWire: true, Chapter: chapter5, when: framed, Proof: On(manyFrames),
-		Promise: "each of the frames that one read brings is answered",
+		Promise: "every frame in a read is answered",
 		Cause:   "only the first frame of a read is taken; the next waits for bytes that never come"},
 	{Name: "empty-frames", OnWire: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(emptyFrames),
 		Promise: "an empty frame is a frame; a million of them are cheap",
 		Cause:   "length 0 is taken for 'nothing there', or the read buffer is moved for each frame (quadratic): keep a position, compact once per read"},
 	{Name: "greatest-frame", OnWire: true, Chapter: chapter5, when: framed, Proof: On(greatestFrame),
 		Promise: "a frame of exactly -max-frame bytes is legal",
-		Cause:   "the maximum is compared with >= or with the header counted in"},
+		Cause:   "the maximum is compared with >=, or with the header included"},
 	{Name: "too-long", OnWire: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(tooLong),
 		Promise: "a header over -max-frame ends that client: replies to the frames before it, then end of file, one log line, others unharmed",
-		Cause:   "the length is compared after it became signed or after 4 was added, or memory is allocated from it"},
+		Cause:   "the length is compared after conversion to a signed type or after adding 4, or memory is allocated for it"},
 	{Name: "too-long-while-queued", OnWire: true, Chapter: chapter5, when: framed, Proof: On(tooLongWhileQueued),
-		Promise: "the replies owed before a too long frame arrive, also when the client reads late and sends on",
-		Cause:   "close(2) with unread input sends RST, which destroys what was sent: shutdown the sending side, read and discard for a while, then close"},
+		Promise: "the replies owed before a too-long frame arrive, even when the client reads late and keeps sending",
+		Cause:   "close(2) with unread input sends RST, which destroys what was sent: shut down the sending side, read and discard for a while, then close"},
 	{Name: "linger-ends", OnWire: true, Chapter: chapter5, when: framed, Proof: On(lingerEnds, "-idle-timeout", "1m"),
-		Promise: "a client that sends on after a too long frame is listened to for a while, but not forever",
+		Promise: "a client that keeps sending after a too-long frame is read from for a while, but not forever",
 		Cause:   "close(2) follows the protocol error at once, or what is read and discarded after it has no bound in time and size"},
 	{Name: "linger-end-of-file", Chapter: chapter5, when: framed, Proof: On(lingerEndOfFile, "-v"),
 		Promise: "a client that closes after a too-long frame is closed at once: its end of file is read once",
@@ -40,13 +40,13 @@ var frameChecks = []Check{
 		Promise: "memory grows with the bytes received, not with the bytes a header claims",
 		Cause:   "a buffer is allocated for the claimed length"},
 	{Name: "half-frame-waits", OnWire: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(halfFrameWaits),
-		Promise: "nothing of a frame comes back before it is whole, and whoever stops inside one keeps nobody waiting",
+		Promise: "no part of a frame comes back before it is whole, and a client that stops inside one keeps nobody waiting",
 		Cause:   "bytes are echoed as they come (cut-through), or the server waits for the rest of one client's frame"},
 	{Name: "half-frame-ends", OnWire: true, Chapter: chapter5, when: framed, Proof: On(halfFrameEnds),
-		Promise: "end of file inside a frame: the whole frames come back, nothing of the last, then end of file; one log line",
+		Promise: "at end of file inside a frame the whole frames come back, nothing of the last, then end of file; one log line",
 		Cause:   "at end of file the whole frames in hand are dropped, or the broken one is answered"},
 	{Name: "small-limits", Chapter: chapter5, when: framed, Proof: On(smallLimits, "-max-frame", "1000", "-write-buffer", "1"),
-		Promise: "-max-frame and -write-buffer are kept, and a frame longer than the write buffer still passes",
+		Promise: "-max-frame and -write-buffer are respected, and a frame longer than the write buffer still passes",
 		Cause:   "a frame is admitted only if it fits into the write buffer: admit it while the queue is below the mark"},
 	{Name: "idle-holds-no-buffer", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(idleHoldsNoBuffer),
 		Promise: "a client that is idle after a large frame holds no buffer",
@@ -194,7 +194,7 @@ func (s *Server) logged(c *client, word string) error {
 const tooMuch = 8 << 20
 
 func tooLongWhileQueued(s *Server) error {
-	// At the last one the header comes while there is a queue, of less than the mark.
+	// At the last size the header comes while there is a queue, below the mark.
 	for _, size := range []int64{100_000, 1_000_000, kernelHolds() + 150_000} {
 		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow)
 		if err != nil {
@@ -218,14 +218,14 @@ func tooLongWhileQueued(s *Server) error {
 			c.Close() // lets the sender end
 		}
 		if err = errors.Join(err, <-sent); err != nil {
-			return After(err, fmt.Sprintf("%d bytes of frames, a too long header and %d MiB more, before any was read", c.out.Load(), tooMuch>>20))
+			return After(err, fmt.Sprintf("%d bytes of frames, a too-long header and %d MiB more, before any was read", c.out.Load(), tooMuch>>20))
 		}
 	}
 	return nil
 }
 
 // lingerEnds has two clients send on after the end of file: one fast, the other
-// a byte now and then. The server is not to hang up on the slow one at once.
+// a byte now and then. The server must not hang up on the slow one at once.
 func lingerEnds(s *Server) error {
 	fast, err := s.dial()
 	if err != nil {
@@ -247,7 +247,7 @@ func lingerEnds(s *Server) error {
 		took, err := c.sendOn([]byte{0}, beat.C)
 		if err == nil && took < 500*time.Millisecond {
 			err = &Failure{Sent: "the header ff 00 00 00, and after the end of file a byte every 50 ms", Want: "a server that reads and ignores them for a while",
-				Got: fmt.Sprintf("an end of the connection after %v", took), Cause: "close(2) comes at once, or shutdown(2) does not come before it"}
+				Got: fmt.Sprintf("the connection ended after %v", took), Cause: "close(2) comes at once, or shutdown(2) does not come before it"}
 		}
 		return err
 	})
@@ -322,7 +322,7 @@ func (c *client) sendOn(piece []byte, beat <-chan time.Time) (took time.Duration
 		}
 	}
 	return 0, &Failure{Sent: fmt.Sprintf("the header ff 00 00 00, and after the end of file pieces of %d bytes", len(piece)),
-		Want: "an end of the connection", Got: fmt.Sprintf("the server has taken %d bytes and takes more", sent)}
+		Want: "the connection ends", Got: fmt.Sprintf("the server has taken %d bytes and keeps reading", sent)}
 }
 
 func claimsCostNothing(s *Server) error {

@@ -10,20 +10,20 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// hostileChecks: one client can not hurt another, nor the server.
+// hostileChecks: one client cannot hurt another, or the server.
 var hostileChecks = []Check{
 	{Name: "gone-before-accept", Chapter: chapter1, Proof: On(goneBeforeAccept),
-		Promise: "clients that reset before they are accepted are forgotten; one that half-closed before it gets its echo",
+		Promise: "clients that reset before they are accepted are forgotten; one that has only half-closed gets its echo",
 		Cause:   "an error of accept(2) that concerns one client (ECONNABORTED), or of setting up its socket, ends the server"},
 	{Name: "slow-reader", OnWire: true, Alone: true, Chapter: chapter2, Proof: started(unpreempted, slowReader),
-		Promise: "a client that does not read is not read either; the others are served; it gets every byte once it reads",
-		Cause:   "the server blocks (or spins) in writing to one client, or reads on and drops what it can not send"},
+		Promise: "the server stops reading from a client that does not read, serves the others, and sends it every byte once it reads",
+		Cause:   "the server blocks (or spins) while writing to one client, or keeps reading and drops what it cannot send"},
 	{Name: "half-close-queued", OnWire: true, Alone: true, Chapter: chapter2, Proof: On(halfCloseQueued),
 		Promise: "a client that half-closes before it reads anything gets every byte, then end of file",
 		Cause:   "at end of file the connection is closed although bytes are still unsent"},
 	{Name: "idle-timeout", Chapter: chapter5, when: framed, Proof: On(idleTimeout, "-idle-timeout", "400ms", "-write-buffer", "1048576"),
-		Promise: "-idle-timeout closes who says nothing, who never finishes a frame, who takes no reply and who has fallen silent, and nobody else",
-		Cause:   "the time counts from the last byte instead of the last reply taken; or a timer is not set again when it was too early; or it outlives its client, and closes the one that now has its number"},
+		Promise: "-idle-timeout closes clients that say nothing, never finish a frame, take no reply or have fallen silent, and no others",
+		Cause:   "the time counts from the last byte instead of the last reply taken; or a timer that fired too early is not set again; or it outlives its client, and closes the one that now has its descriptor"},
 	{Name: "reset", OnWire: true, Alone: true, Chapter: chapter1, Proof: On(resets),
 		Promise: "a client that resets its connection costs one descriptor for an instant, nothing else",
 		Cause:   "ECONNRESET or EPIPE of one client is treated as an error of the server, or the dead connection stays in the set and wakes the loop forever"},
@@ -32,12 +32,12 @@ var hostileChecks = []Check{
 		Cause:   "the failing write of one client ends the server, or is tried again forever"},
 	{Name: "slow-readers-memory", Measures: true, OnWire: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(slowReadersMemory),
 		Promise: "clients that do not read cost a bounded amount of memory each",
-		Cause:   "unsent bytes are queued without a limit: stop reading a client while it has unsent bytes"},
+		Cause:   "unsent bytes are queued without a limit: stop reading from a client while it has unsent bytes"},
 	{Name: "out-of-band", Measures: true, OnWire: true, Alone: true, Chapter: chapter3, Proof: On(outOfBand),
 		Promise: "an urgent byte (MSG_OOB) is ignored, the rest comes back",
-		Cause:   "exceptional conditions are waited for (exceptfds, EPOLLPRI) and nobody takes them away"},
+		Cause:   "exceptional conditions are waited for (exceptfds, EPOLLPRI) and nobody clears them"},
 	{Name: "signal-storm", Chapter: chapter1, Proof: On(signalStorm),
-		Promise: "signals that mean nothing to the server lose no byte and do not end it",
+		Promise: "signals that mean nothing to the server cost no byte and do not end it",
 		Cause:   "EINTR is treated as an error: retry read, write and accept, go round the loop for select, epoll_wait and kevent"},
 	{Name: "stopped-and-continued", Chapter: chapter3, Proof: On(stoppedAndContinued),
 		Promise: "a server that was suspended (SIGSTOP) goes on where it was (SIGCONT)",
@@ -100,7 +100,7 @@ func resetUnread(s *Server) error {
 	if err := After(s.alive(), "3 clients sent without reading, then reset"); err != nil {
 		return err
 	}
-	return s.still("a paused client that reset is still registered: an error can not be masked, so hand it to whatever handler there is")
+	return s.still("a paused client that reset is still registered: an error cannot be masked, so hand it to whatever handler there is")
 }
 
 // longBlock is a stream's block in which bytes that come a buffer too late or too
@@ -145,10 +145,10 @@ func overfill(c *client) error {
 	if err != nil || took < mostUnread {
 		return err
 	}
-	// It was queued if all of it comes back now, and else thrown away.
+	// If all of it comes back now it was queued, and otherwise thrown away.
 	err = Amend(c.recv(c.boundary(c.out.Load())), func(f *Failure) { f.whose, f.distance = "later", 0 })
 	if err == nil {
-		err = &Failure{Sent: c.told(), Want: "a server that stops reading one who does not read",
+		err = &Failure{Sent: c.told(), Want: "a server that stops reading from a client that does not read",
 			Got: fmt.Sprintf("it took %d MiB", took>>20), Cause: "unsent bytes are queued without a limit"}
 	}
 	return err
@@ -163,8 +163,8 @@ func (c *client) whole() int64 {
 	return c.next(out)
 }
 
-// slowReadersMemory: from 02 on a server holds one read buffer (64 KiB) of a
-// client it can not send to. 05 holds the write buffer, a frame and one read
+// slowReadersMemory: from 02 on a server holds one read buffer (64 KiB) for a
+// client it cannot send to. 05 holds the write buffer, a frame and one read
 // (256 KiB each, with these small frames). A Go heap takes twice what it holds.
 func slowReadersMemory(s *Server) error {
 	const n = 24
@@ -194,7 +194,7 @@ func slowReadersMemory(s *Server) error {
 	return all.each(func(c *client) error { return c.exchange(c.whole()) })
 }
 
-// each calls do for all clients at once and gives the first error.
+// each calls do for all clients at once and returns the first error.
 func (list clients) each(do func(*client) error) error {
 	errs := make(chan error, len(list))
 	for _, c := range list {
@@ -227,7 +227,7 @@ func outOfBand(s *Server) error {
 			return err
 		}
 	}
-	if err := c.urgent(); err != nil { // and nothing behind it that would pass it by
+	if err := c.urgent(); err != nil { // and nothing after it: reading on would clear it
 		return err
 	}
 	if err := s.still("urgent data keeps the loop awake: do not ask for exceptional conditions"); err != nil {
@@ -273,7 +273,7 @@ func goneBeforeAccept(s *Server) error {
 	if err := s.Signal(unix.SIGCONT); err != nil {
 		return err
 	}
-	if err := After(early.drain(), "30 clients connected and reset; one sent and half-closed; then the server was let run"); err != nil {
+	if err := After(early.drain(), "30 clients connected and reset; one sent and half-closed; then the server was resumed"); err != nil {
 		return err
 	}
 	return s.alive()

@@ -15,12 +15,12 @@ import (
 var limitChecks = []Check{
 	{Name: "churn", OnWire: true, Chapter: chapter1, Proof: limited(fewDescriptors, churn),
 		Promise: "thousands of connections come and go, and no descriptor is lost",
-		Cause:   "a path on which a client ends without close(2): end of file, reset, or an error of accept's aftermath"},
+		Cause:   "a path on which a client ends without close(2): end of file, reset, or an error just after accept"},
 	{Name: "out-of-descriptors", Alone: true, Chapter: chapter2, when: concurrent, Proof: limited(fewDescriptors, outOfDescriptors),
-		Promise: "when descriptors run out those who are served go on, the log stays short, the CPU still, and who waits is served when somebody leaves",
+		Promise: "when descriptors run out, clients already served go on, the log stays short, the CPU idle, and those waiting are served as others leave",
 		Cause:   "EMFILE from accept(2) ends the server, or the listener stays readable and the loop spins: leave the listener alone for a moment"},
 	{Name: "out-of-descriptors-alone", Alone: true, Chapter: chapter1, Proof: On(outOfDescriptorsAlone),
-		Promise: "EMFILE without a client that could leave is retried within a moment, in one log line",
+		Promise: "EMFILE with no client that could leave is retried within a moment, and logged once",
 		Cause:   "EMFILE from accept(2) ends the server, is retried without a pause, or is retried only when a client leaves"},
 	{Name: "beyond-fd-setsize", Chapter: chapter4, when: func(p Promises) bool { return p.Concurrent && !p.FDSet }, Proof: On(beyondFDSetsize),
 		Promise: "more clients than fit in an fd_set are served",
@@ -31,7 +31,7 @@ var limitChecks = []Check{
 const fewDescriptors = 48
 
 // room is how many clients can be connected at once, at most want: both ends
-// need descriptors, and an fd_set has its own end.
+// need descriptors, and an fd_set has its own limit.
 func (s *Server) room(want int) (int, error) {
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
@@ -121,14 +121,14 @@ func outOfDescriptors(s *Server) error {
 	}
 	for range 50 {
 		if err := first[0].ping(); err != nil {
-			return After(err, fmt.Sprintf("%d clients more than there are descriptors for", fewDescriptors))
+			return After(err, fmt.Sprintf("%d more clients than there are descriptors", fewDescriptors))
 		}
 	}
 	if err := s.still("the listener stays readable while accept(2) fails: leave it alone until a moment has passed or a client has left"); err != nil {
 		return err
 	}
 	if err := s.said(1); err != nil {
-		return After(err, fmt.Sprintf("%d clients more than there are descriptors for, none of whom leaves", fewDescriptors))
+		return After(err, fmt.Sprintf("%d more clients than there are descriptors, none of which leaves", fewDescriptors))
 	}
 	if err := leaveInTurn(all); err != nil {
 		return err
@@ -168,7 +168,7 @@ func (s *Server) said(n int) error {
 		return nil
 	}
 	return &Failure{Want: fmt.Sprintf("lines on standard error: %d, one when the trouble begins", n), Got: fmt.Sprintf("%d:\n%s", len(s.Stderr.All()), s.Stderr.Excerpt()),
-		Cause: "a line for each failing call, or none for a trouble that comes again"}
+		Cause: "a line for each failing call, or none when the trouble comes back"}
 }
 
 // outOfDescriptorsAlone lowers the limit of a server that runs, under what it
@@ -191,16 +191,16 @@ func outOfDescriptorsAlone(s *Server) error {
 		return err
 	}
 	if err := s.said(1); err != nil {
-		return After(err, "descriptors are out")
+		return After(err, "no descriptor is left")
 	}
 	if err := errors.Join(lift(), waiting.recv(waiting.out.Load())); err != nil {
-		return After(err, "descriptors were out, and are there again")
+		return After(err, "no descriptor was left, and then there are some again")
 	}
 	waiting.Close()
 	return errors.Join(s.alive(), s.said(1))
 }
 
-// unserved gives a client that waits for a descriptor. A server asleep in
+// unserved returns a client that waits for a descriptor. A server asleep in
 // accept(2) has its next descriptor already, so the first may be served.
 func (s *Server) unserved() (*client, error) {
 	for range 3 {
@@ -224,7 +224,7 @@ func beyondFDSetsize(s *Server) error {
 	if n, err := s.room(want); err != nil {
 		return err
 	} else if n < want {
-		return Skipf("room for %d clients only (ulimit -n), not for %d", n, want)
+		return Skipf("room for only %d clients (ulimit -n), not for %d", n, want)
 	}
 	all, err := s.dialWaves(want)
 	defer all.close()

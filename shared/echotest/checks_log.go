@@ -22,10 +22,10 @@ var logChecks = []Check{
 		Promise: "the line about a client that ends badly names it, and what failed",
 		Cause:   "the error is logged without the client's address, or with another's; or not at all"},
 	{Name: "log-names-unread", Chapter: chapter1, Proof: On(logNamesUnread),
-		Promise: "so does the line about a client that has reset before its answer was written",
-		Cause:   "the error of write(2) is dropped: the next read reports a mere end of file"},
+		Promise: "the same holds for a client that resets before its answer is written",
+		Cause:   "the error of write(2) is dropped: the next read reports just an end of file"},
 	{Name: "unread-log-counts", Chapter: chapter1, Proof: unreadLogCounts,
-		Promise: "lines that nobody took are counted, and the count comes before the next line that gets out",
+		Promise: "lines that nobody read are counted, and the count is printed before the next line that gets through",
 		Cause:   "a line that cannot be written is waited for, or forgotten"},
 	{Name: "unread-narration", Alone: true, Chapter: chapter1, Proof: unreadNarration,
 		Promise: "with -v, a narration that nobody reads keeps the server neither from serving nor from stopping",
@@ -37,10 +37,10 @@ var logChecks = []Check{
 		Promise: "a terminal that takes no more keeps the server neither from serving nor from stopping",
 		Cause:   "poll(2) reports a terminal as writable while there is room for one byte; write(2) of a longer line sleeps"},
 	{Name: "flooded-log", Alone: true, Chapter: chapter1, Proof: On(floodedLog),
-		Promise: "of lines of one kind five in a second are printed, and then their number: together they tell of every client",
+		Promise: "five lines of a kind are printed in a second, then a count of the rest: together they account for every client",
 		Cause:   "a line for each bad client, or a count that is lost or wrong"},
 	{Name: "flooded-log-exit", Alone: true, Chapter: chapter1, Proof: floodedLogExit,
-		Promise: "a server that stops first prints the counts that it owes: a log that is read tells of every client",
+		Promise: "before it stops, a server prints the counts it owes: a log that is read accounts for every client",
 		Cause:   "os.Exit or the end of main comes before the count of the last second"},
 }
 
@@ -51,7 +51,7 @@ func (s *Server) offend() error {
 		return err
 	}
 	defer c.Reset()
-	return c.ping() // a reset before accept(2) is told to nobody on some systems
+	return c.ping() // a reset before accept(2) is reported to nobody on some systems
 }
 
 func logNamesClient(s *Server) error {
@@ -306,7 +306,7 @@ func heldTerminal(t *Target) error {
 }
 
 // unreadTerminal has messages of all lengths, so that lines of many lengths
-// meet the last room there is.
+// hit the last bit of room.
 func unreadTerminal(t *Target) error {
 	for range 5 {
 		h, err := holdTerminal()
@@ -373,7 +373,7 @@ func (s *Server) tallies(start time.Time, n int, kind func(string) bool) error {
 		told, single, counts = tally(list, kind)
 		return told >= n
 	})
-	// The seconds there have been, and a broken one at each end.
+	// The whole seconds, and a part of one at each end.
 	seconds := int(time.Since(start).Seconds()) + 2
 	if !ok || told != n || single > 5*seconds || counts > seconds {
 		return &Failure{Sent: fmt.Sprintf("%d clients that end badly, within %d s", n, seconds),
@@ -398,7 +398,7 @@ func floodedLogExit(t *Target) error {
 			s.Stderr.Wait(patience, func(string) bool { return false }) // until all of it is there
 			if told, _, _ := tally(s.Stderr.All(), isReset); told != bad {
 				err = &Failure{Sent: fmt.Sprintf("%d clients that reset, and at once %s", bad, unix.SignalName(sig)),
-					Want: "lines and counts that add up to as many", Got: fmt.Sprint(told)}
+					Want: "lines and counts that add up to that many", Got: fmt.Sprint(told)}
 			}
 		}
 		if err != nil {

@@ -7,13 +7,13 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// memoryChecks: what clients cost, and that it comes back.
+// memoryChecks: what clients cost, and that the memory comes back.
 var memoryChecks = []Check{
 	{Name: "memory-per-client", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: memoryPerClient,
-		Promise: "a client that does not take frames of 1 MiB costs at most 2,000 KiB",
+		Promise: "a client that does not read its frames of 1 MiB costs at most 2,000 KiB",
 		Cause:   "a buffer that is doubled when it is full, or one kept beside what was copied out of it: allocate what is needed"},
 	{Name: "memory-comes-back", Measures: true, Alone: true, Long: true, Chapter: chapter5, when: framed, Proof: On(memoryComesBack),
-		Promise: "a minute after those clients have left, the memory is the system's again",
+		Promise: "a minute after such clients have left, the system has the memory back",
 		Cause:   "Go returns memory slowly by itself, and an idle server not at all: debug.FreeOSMemory some seconds after the last large buffer"},
 	{Name: "large-reply", Measures: true, Alone: true, Long: true, Chapter: chapter5, when: framed, Proof: On(largeReply, "-max-frame", "268435456"),
 		Promise: "a reply of 128 MiB leaves nothing behind",

@@ -15,7 +15,7 @@ import (
 // narrationChecks: what -v says is what happened, in the order in which it did.
 var narrationChecks = []Check{
 	{Name: "narration", Chapter: chapter1, Proof: On(narration, "-v"),
-		Promise: "-v tells each system call in words; what did nothing again and again is counted",
+		Promise: "-v prints each system call in words; repeated calls that did nothing are counted",
 		Cause:   "a system call that does not go through shared/socket or shared/narrate"},
 	{Name: "narration-order", Chapter: chapter1, Proof: On(narrationOrder, "-v"),
 		Promise: "the order of the lines is the order of the calls",
@@ -24,21 +24,21 @@ var narrationChecks = []Check{
 		Promise: "the last text on the screen is the call in which the server sleeps",
 		Cause:   "a call that may sleep is printed when it has returned: print its first half when it begins"},
 	{Name: "narration-between", Chapter: chapter1, when: sleeps, Proof: On(narrationBetween, "-v"),
-		Promise: "a log line ends the half of a call that is on the screen, and the call is printed as a whole when it returns",
+		Promise: "a log line ends the half-printed call on the screen, and the whole call is printed when it returns",
 		Cause:   "the log and the narration do not know of each other"},
 	{Name: "narration-folds", Alone: true, Chapter: chapter2, Proof: On(narrationFolds, "-v"),
 		when:    func(p Promises) bool { return p.Concurrent && !p.Sleeps },
-		Promise: "calls that return EAGAIN again and again are one line a second",
+		Promise: "calls that keep returning EAGAIN make one line a second",
 		Cause:   "a line for every call that did nothing"},
 	{Name: "narration-bytes", Chapter: chapter1, Proof: On(narrationBytes, "-v"),
-		Promise: "bytes that are a number, or no text, are shown as numbers",
+		Promise: "bytes that are a number, or not text, are shown as numbers",
 		Cause:   "strconv.Quote writes the length 33 as an exclamation mark, and 7 as \\a"},
 	{Name: "narration-json", Chapter: chapter1, Proof: On(narrationJSON, "-v=json"),
-		Promise: "-v=json tells each call in an object of its own, in order, with time and place",
-		Cause:   "a call that may sleep without its enter, a time that goes backwards, or a place outside of the rung"},
+		Promise: "-v=json prints each call as an object, in order, with time and place",
+		Cause:   "a call that may sleep without its enter, a time that goes backwards, or a place outside the rung"},
 	{Name: "narration-state", Alone: true, Chapter: chapter1, Proof: On(narrationState, "-v=json"),
-		Promise: "who reads the objects knows which descriptors are open and how many bytes they carried, whatever was left out",
-		Cause:   "a gap that does not tell all descriptors, or one more that is left out unseen"},
+		Promise: "the objects show which descriptors are open and how many bytes they carried, whatever was left out",
+		Cause:   "a gap that does not list all descriptors, or another object left out unnoticed"},
 }
 
 // toldLine matches a line of the narration: call(number) = result, words.
@@ -153,7 +153,7 @@ func (s *Server) pairInTurn() (want []string, err error) {
 // parrot is a client that says the same as every other one.
 func (s *Server) parrot() (*client, error) { return s.dialWith(newStream(s.Promises, 1, sized(6), 1)) }
 
-// ordered gives the calls of turns in which a server does something for one
+// ordered returns the calls of turns in which a server does something for one
 // client, as far as its model has them: a wait begins each turn.
 func (s *Server) ordered(who string, turns ...string) (calls []string) {
 	waits := s.Concurrent && s.Sleeps
@@ -237,8 +237,8 @@ func (s *Server) sleepsOn() error {
 			return nil
 		}
 	}
-	return &Failure{Sent: "nothing, for a second", Want: "with -v, nothing that is narrated", Got: s.Stderr.Excerpt(),
-		Cause: "the call that waits has a time limit that it needs not, and wakes the server for nothing"}
+	return &Failure{Sent: "nothing, for a second", Want: "with -v, nothing narrated", Got: s.Stderr.Excerpt(),
+		Cause: "the call that waits has a time limit it does not need, and wakes the server for nothing"}
 }
 
 func narrationHalves(s *Server) error {
@@ -290,7 +290,7 @@ func narrationBetween(s *Server) error {
 	}
 	whole := func(l string) bool { return strings.HasPrefix(l, half+" = ") && strings.Contains(l, "  after ") }
 	if !s.Stderr.WaitAll(patience, func(list []string) bool { return slices.ContainsFunc(list[i:], whole) }) {
-		return &Failure{Sent: "a client, after the count was printed", Want: half + " = ... as a whole, with the time that it slept", Got: s.Stderr.Excerpt()}
+		return &Failure{Sent: "a client, after the count was printed", Want: half + " = ... on one line, with the time that it slept", Got: s.Stderr.Excerpt()}
 	}
 	return nil
 }
@@ -465,7 +465,7 @@ func narrationState(s *Server) error {
 		}
 	}
 	if !j.WaitAll(patience, func(list []Object) bool { return all.toldExactly(state(list)) }) {
-		return errors.Join(j.err, &Failure{Sent: all.sums(), Want: "objects that tell the same, and of no other client", Got: fmt.Sprintf("%+v", state(j.read()))})
+		return errors.Join(j.err, &Failure{Sent: all.sums(), Want: "objects that say the same, and show no other client", Got: fmt.Sprintf("%+v", state(j.read()))})
 	}
 	list := j.read()
 	if seconds := list[len(list)-1].T/1e6 + 2; int64(len(list)) > seconds*2100 {

@@ -15,11 +15,11 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// operatorChecks: what the one who runs the server sees.
+// operatorChecks: what the operator sees.
 var operatorChecks = []Check{
 	{Name: "stop-idle", Chapter: chapter1, Proof: stopIdle,
 		Promise: "SIGINT and SIGTERM end the server with status 0, within 2 s",
-		Cause:   "a server asleep in accept or read does not hear: end it from the goroutine that gets the signal, or wake its loop"},
+		Cause:   "a server asleep in accept or read does not notice: end it from the goroutine that gets the signal, or wake its loop"},
 	{Name: "stop-busy", Chapter: chapter1, Proof: stopBusy,
 		Promise: "the same while clients are stuck, flooding, silent and half-closed",
 		Cause:   "the stop waits for a client"},
@@ -27,19 +27,19 @@ var operatorChecks = []Check{
 		Promise: "the port can be used again at once, whatever became of the old connections",
 		Cause:   "SO_REUSEADDR is not set before bind(2): connections in TIME_WAIT keep the port"},
 	{Name: "port-taken", Chapter: chapter1, Proof: portTaken,
-		Promise: "a port that is taken is one line that names the address, and exit status 1",
+		Promise: "a port already in use leads to one line that names the address, and exit status 1",
 		Cause:   "the error of bind(2) or listen(2) is ignored or ends in a panic; or SO_REUSEPORT lets two servers share the port"},
 	{Name: "bad-address", Chapter: chapter1, Proof: badAddress,
-		Promise: "an address that can not be used is one line that names it, and exit status 1",
+		Promise: "an address that cannot be used leads to one line that names it, and exit status 1",
 		Cause:   "a bad address is passed on as 0.0.0.0 or port 0, or ends in a panic"},
 	{Name: "bad-flag", Chapter: chapter1, Proof: badFlag,
-		Promise: "a flag or argument that is not known is one line, and exit status 2",
+		Promise: "an unknown flag or argument leads to one line, and exit status 2",
 		Cause:   "the arguments are not parsed with shared/cli"},
 	{Name: "help", Chapter: chapter1, Proof: help,
-		Promise: "-h tells every flag in one line on standard output, and exits with status 0",
+		Promise: "-h describes every flag in one line on standard output, and exits with status 0",
 		Cause:   "a flag without a description, or help on standard error"},
 	{Name: "address-forms", Chapter: chapter1, Proof: addressForms,
-		Promise: "localhost:0, :0 and [::1]:0 are addresses",
+		Promise: "localhost:0, :0 and [::1]:0 are valid addresses",
 		Cause:   "an address form is not parsed"},
 	{Name: "quiet", Chapter: chapter1, Proof: On(quiet),
 		Promise: "without -v nothing is said about clients that come, talk and leave",
@@ -49,7 +49,7 @@ var operatorChecks = []Check{
 // stopLimit is how long a stop may take: 2 s, and what a busy machine adds.
 const stopLimit = 5 * time.Second
 
-// stopIdle looks for one stop in time of each kind: a busy machine may delay one.
+// stopIdle looks for one timely stop of each kind: a busy machine may delay one.
 func stopIdle(t *Target) error {
 	for clients := range 2 {
 		var mu sync.Mutex
@@ -62,7 +62,7 @@ func stopIdle(t *Target) error {
 			return err
 		})
 		if err == nil && quickest > 2*time.Second {
-			err = &Failure{Want: "an end within 2 s", Got: fmt.Sprintf("%v, at best", quickest)}
+			err = &Failure{Want: "the server ends within 2 s", Got: fmt.Sprintf("%v, at best", quickest)}
 		}
 		if err != nil {
 			return After(err, fmt.Sprintf("%d idle clients", clients))
@@ -117,7 +117,7 @@ func stopBusy(t *Target) error {
 	})
 }
 
-// brisk are the flags with which a stop that clients could hold up is short.
+// brisk are the flags that keep a stop short when clients could hold it up.
 func (p Promises) brisk() []string {
 	if p.Framed {
 		return []string{"-drain", "100ms"}
@@ -215,7 +215,7 @@ func badFlag(t *Target) error {
 	return nil
 }
 
-// refused wants the program to end with status code and one line that has word.
+// refused wants the program to end with status code and one line that contains word.
 func (t *Target) refused(code int, word string, args ...string) error {
 	p, err := t.Spawn(proc.Command{}, args...)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // and goes on from there. And the two ends of a connection that 05 adds.
 var pauseChecks = []Check{
 	{Name: "frames-in-hand", OnWire: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(framesInHand),
-		Promise: "a client that reads late gets every frame, also those the server had read already when it paused",
+		Promise: "a client that reads late gets every frame, including those the server had already read when it paused",
 		Cause:   "after the write buffer has drained only reading is resumed: no event comes for frames already in the read buffer"},
 	{Name: "frames-in-hand-small", Alone: true, Chapter: chapter5, when: framed, Proof: On(framesInHand, "-write-buffer", "1"),
 		Promise: "the same with the smallest write buffer, which leaves many frames in hand",
@@ -97,8 +97,8 @@ func (s *Server) stopQueued() error {
 			return err
 		}
 	}
-	// The server has taken all of it when it was asked often enough: each turn
-	// it reads 256 KiB of each.
+	// The server has taken all of it once it has been asked often enough: each turn
+	// it reads 256 KiB from each.
 	if err := s.turns(300); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (s *Server) stopQueued() error {
 		return err
 	}
 	if err := idle[0].RecvEOF(); err != nil {
-		return After(err, "SIGTERM, to a client to whom nothing is owed")
+		return After(err, "SIGTERM, with a client that is owed nothing")
 	}
 	if err := all.each((*client).drainAndClose); err != nil {
 		return After(err, "6 MiB that were queued when SIGTERM came")
@@ -171,7 +171,7 @@ func (f *flood) untilEOF(owed int64) error {
 	f.Close() // ends the sending
 	<-f.sendEnd
 	if in := f.in.Load(); read == nil && in > owed {
-		return &Failure{Sent: f.told(), Want: fmt.Sprintf("end of file, after the %d bytes at most that were sent before the stop", owed),
+		return &Failure{Sent: f.told(), Want: fmt.Sprintf("end of file, after at most the %d bytes sent before the stop", owed),
 			Got: fmt.Sprintf("%d bytes, then end of file", in), Cause: "frames are answered while the server stops"}
 	}
 	if ignored != nil {
@@ -256,7 +256,7 @@ func (s *Server) stopInHand() error {
 		c.Close()
 	}
 	if got > most {
-		return &Failure{Sent: fmt.Sprintf("frames of %d bytes by %d clients, none read until SIGTERM, with -write-buffer %d", size, n, inHandBuffer),
+		return &Failure{Sent: fmt.Sprintf("frames of %d bytes from %d clients, none read until SIGTERM, with -write-buffer %d", size, n, inHandBuffer),
 			Want: fmt.Sprintf("what was written and what was queued, at most %d bytes", most), Got: fmt.Sprint(got)}
 	}
 	if code, err := s.Wait(patience); err != nil || code != 0 {
@@ -284,11 +284,11 @@ func (s *Server) stuck(all clients) (open map[int]Descriptor, err error) {
 			return open, err
 		}
 	}
-	return nil, Failf("the server reads and writes on, for clients that do nothing")
+	return nil, Failf("the server keeps reading and writing, for clients that do nothing")
 }
 
-// knownNow is what the narration tells of all that was done before this call: a
-// client that comes now is in it.
+// knownNow is what the narration says about all that was done before this call: a
+// client that connects now is in it.
 func (s *Server) knownNow() (open map[int]Descriptor, err error) {
 	marks, err := s.dialMany(1)
 	if err != nil {
@@ -301,7 +301,7 @@ func (s *Server) knownNow() (open map[int]Descriptor, err error) {
 		d, ok := ofPeer(open, marks[0])
 		return ok && d.Written > 0
 	}) {
-		return nil, errors.Join(j.err, Failf("the narration does not tell of the last client"))
+		return nil, errors.Join(j.err, Failf("the narration does not mention the last client"))
 	}
 	return open, nil
 }

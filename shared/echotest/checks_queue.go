@@ -7,17 +7,17 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// queueChecks: how much a server holds of a client that does not read, counted in
-// the narration: what it has read of it and not yet written.
+// queueChecks: how much a server holds for a client that does not read, counted in
+// the narration: what it has read from it and not yet written.
 var queueChecks = []Check{
 	{Name: "one-buffer-each", Chapter: chapter2, when: func(p Promises) bool { return p.Concurrent && !p.Framed }, Proof: On(oneBufferEach, "-v=json"),
-		Promise: "of a client that does not read, at most one buffer is held",
-		Cause:   "a client is read although it has unsent bytes"},
+		Promise: "at most one buffer is held for a client that does not read",
+		Cause:   "the server reads from a client that has unsent bytes"},
 	{Name: "idle-holds-nothing", Alone: true, Chapter: chapter4, when: func(p Promises) bool { return p.Concurrent && !p.Framed }, Proof: On(idleHoldsNothing),
 		Promise: "a client that is idle holds no buffer",
-		Cause:   "each connection has a buffer of its own: one is enough for all that the server reads"},
+		Cause:   "each connection has its own buffer: one is enough for everything the server reads"},
 	{Name: "rest-is-freed", Alone: true, Chapter: chapter2, when: func(p Promises) bool { return p.Concurrent && !p.Framed }, Proof: started(frugal, restIsFreed),
-		Promise: "a client that has taken what it left unread holds no buffer",
+		Promise: "a client that has caught up with its reading holds no buffer",
 		Cause:   "a connection keeps the buffer in which it had unsent bytes"},
 }
 
@@ -53,13 +53,13 @@ func queueKeepsToMark(s *Server) error {
 	// What is in hand besides the queue is less than a read. Of the queue, a turn
 	// writes as much as a read at most, and the same again with what was in hand.
 	if least, most := int64(queueMark/2-2*read), int64(queueMark/2+read); ok && (n < least || n > most) {
-		return &Failure{Sent: "nothing, but begins to read", Want: fmt.Sprintf("reading is resumed at %d to %d bytes held, about half of -write-buffer", least, most), Got: fmt.Sprint(n)}
+		return &Failure{Sent: "nothing, but began to read", Want: fmt.Sprintf("reading is resumed at %d to %d bytes held, about half of -write-buffer", least, most), Got: fmt.Sprint(n)}
 	}
 	return j.err
 }
 
-// resumedAt tells how much was held of a client at the first read after the object
-// with index from. ok: the narration told it.
+// resumedAt returns how much was held for a client at the first read after the object
+// with index from. ok: the narration shows it.
 func resumedAt(j *Journal, from int, fd Descriptor) (n int64, ok bool) {
 	n = fd.Read - fd.Written
 	gap := false
@@ -156,7 +156,7 @@ func (s *Server) staysSmall(n, some int, each int64, do func(clients) error) err
 		return err
 	})
 	if most := int64(n) * each; err == nil && resident > most {
-		err = &Failure{Sent: fmt.Sprintf("%d clients, %d at a time, that got all of it back and are silent", n, some),
+		err = &Failure{Sent: fmt.Sprintf("%d clients, %d at a time, that got everything back and are silent", n, some),
 			Want: fmt.Sprintf("at most %d KiB more memory", most>>10), Got: fmt.Sprintf("%d KiB more", resident>>10)}
 	}
 	return err

@@ -24,15 +24,15 @@ var startChecks = []Check{
 		Cause:   "the error of fcntl(2) or epoll_ctl(2) for a client is dropped, or ends the server"},
 	{Name: "select-broken", Chapter: chapter3, Proof: selectBroken,
 		when:    func(p Promises) bool { return p.FDSet },
-		Promise: "an error of select(2) that stays ends the server with status 1 and one line that names the call",
+		Promise: "a lasting error of select(2) ends the server with status 1 and one line that names the call",
 		Cause:   "EBADF or EINVAL of select(2) is retried, or ends the server without a word"},
 	{Name: "listener-beyond-fd-setsize", Chapter: chapter3, Proof: listenerBeyond,
 		when:    func(p Promises) bool { return p.FDSet },
-		Promise: "a listener whose descriptor does not fit in an fd_set ends the server with status 1 and one line that has the number",
+		Promise: "a listener whose descriptor does not fit in an fd_set ends the server with status 1 and one line that contains the number",
 		Cause:   "only clients are compared with FD_SETSIZE, or the comparison is off by one: 1024 does not fit in 1024 bits numbered from 0"},
 }
 
-// startFails has one call fail after the other. A server may do without any.
+// startFails makes one call after another fail. A server may do without any of them.
 func startFails(t *Target) error {
 	for _, failing := range []struct {
 		call string
@@ -86,7 +86,7 @@ func (s *Server) endsWith(word string) error {
 	return nil
 }
 
-// setUpFails has a call fail for one client. It serves on what the others use.
+// setUpFails makes a call fail for one client. The others must still be served.
 func setUpFails(s *Server, k *kernel) error {
 	others, err := s.dialMany(1)
 	if err != nil {
@@ -162,7 +162,7 @@ func listenerBeyond(t *Target) error {
 }
 
 // listenerAt wants a server that has inherited n descriptors to refuse to start. It
-// gives the number of its listener.
+// returns the number of its listener.
 func (t *Target) listenerAt(n int) (number int, err error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -182,7 +182,7 @@ func (t *Target) listenerAt(n int) (number int, err error) {
 	if err = s.endsWith("descriptor"); err == nil {
 		number, err = numberIn(s.Stderr.Last())
 	}
-	return number, s.Explain(After(err, fmt.Sprintf("started with %d descriptors more than usual", n)))
+	return number, s.Explain(After(err, fmt.Sprintf("started with %d more descriptors than usual", n)))
 }
 
 var descriptorNumber = regexp.MustCompile(`\d{4,}`)

@@ -14,23 +14,23 @@ import (
 )
 
 // stopChecks: who can delay a stop, and for how long; and what a server says
-// that does not get as far as serving.
+// that never gets as far as serving.
 var stopChecks = []Check{
 	{Name: "stop-drains", Alone: true, Chapter: chapter5, when: framed, Proof: stopDrains,
-		Promise: "at a stop all that is queued arrives, then end of file; exit status 0 as soon as everybody has left",
-		Cause:   "the stop drops the queues, tries to send them once only, or waits until -drain is over"},
+		Promise: "at a stop everything queued arrives, then end of file; exit status 0 as soon as everybody has left",
+		Cause:   "the stop drops the queues, tries to send them only once, or waits until -drain is over"},
 	{Name: "stop-under-fire", Alone: true, Chapter: chapter5, when: framed, Proof: stopUnderFire,
-		Promise: "at a stop a client that goes on sending gets the replies to what it has sent, whole frames, then end of file, no reset",
-		Cause:   "close(2) with unread input sends RST: shutdown the sending side, then read and discard until end of file"},
+		Promise: "at a stop a client that keeps sending gets the replies to what it has sent, in whole frames, then end of file and no reset",
+		Cause:   "close(2) with unread input sends RST: shut down the sending side, then read and discard until end of file"},
 	{Name: "stop-answers-nothing", Alone: true, Chapter: chapter5, when: framed, Proof: stopAnswersNothing,
-		Promise: "from a stop on nobody is accepted and nothing is answered, frames in hand neither: only what is queued is sent",
+		Promise: "once a stop begins nobody is accepted and nothing is answered, not even frames in hand: only what is queued is sent",
 		Cause:   "the listener stays registered, or frames are taken from the read buffer while it drains"},
 	{Name: "stop-ends-by-drain", Chapter: chapter5, when: framed, Proof: stopEndsByDrain,
-		Promise: "a client that never reads delays the stop by -drain at most",
+		Promise: "a client that never reads delays the stop by at most -drain",
 		Cause:   "the stop waits for the last byte without a limit"},
 	{Name: "stop-owes-nothing", Alone: true, Chapter: chapter5, when: framed, Proof: stopOwesNothing,
 		Promise: "a client that has everything it is owed does not hold up a stop, whether it is silent or goes on sending",
-		Cause:   "the stop waits for the end of every client until -drain is over: from the moment nothing is owed the time to linger is enough"},
+		Cause:   "the stop waits for the end of every client until -drain is over: once nothing is owed, the time to linger is enough"},
 	{Name: "second-signal", Alone: true, Chapter: chapter5, when: framed, Proof: secondSignal,
 		Promise: "a second signal ends the server at once, as that signal does by default",
 		Cause:   "signal.NotifyContext goes on catching signals after the first: call its stop function when the context is done"},
@@ -39,7 +39,7 @@ var stopChecks = []Check{
 		Cause:   "the second signal finds a server that is half gone"},
 	{Name: "low-limits", Alone: true, Chapter: chapter1, Proof: lowLimits,
 		Promise: "with few descriptors the server serves, or ends with one line that names the address and the number it needs",
-		Cause:   "the ready line comes before everything that needs a descriptor was opened: ask for some in socket.Listen"},
+		Cause:   "the ready line comes before everything that needs a descriptor is open: ask for some in socket.Listen"},
 }
 
 // stopOwesNothing has three clients that stay: one silent, one that goes on
@@ -75,7 +75,7 @@ func stopOwesNothing(t *Target) error {
 	go late.readOn()
 	code, err := s.Wait(patience) // of which lingering takes 2 s
 	if took := time.Since(start); err == nil && took < 1500*time.Millisecond {
-		err = fmt.Errorf("an end after %v", took)
+		err = fmt.Errorf("the server ended after %v", took)
 	}
 	if err == nil && code != 0 {
 		err = errors.New(s.State())
@@ -155,7 +155,7 @@ func (s *Server) endsBy(sig unix.Signal) error {
 		if err == nil {
 			err = errors.New(s.State())
 		}
-		return &Failure{Sent: unix.SignalName(sig), Want: "an end by that signal", Got: err.Error()}
+		return &Failure{Sent: unix.SignalName(sig), Want: "the server killed by that signal", Got: err.Error()}
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func twoSignals(t *Target) error {
 			err = errors.New("lines on standard error")
 		}
 		if err != nil {
-			return s.Explain(&Failure{Sent: "SIGTERM and SIGINT in a row", Want: "exit status 0, or an end by one of them", Got: err.Error()})
+			return s.Explain(&Failure{Sent: "SIGTERM and SIGINT in a row", Want: "exit status 0, or killed by one of them", Got: err.Error()})
 		}
 	}
 	return nil

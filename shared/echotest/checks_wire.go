@@ -12,36 +12,36 @@ import (
 )
 
 // wireChecks: what only shows after a while, next to others, or at a limit. They
-// repeat what can turn out well by luck until it cannot.
+// repeat what may go well by luck until it cannot.
 var wireChecks = []Check{
 	{Name: "quiet-clients", OnWire: true, Chapter: chapter5, Proof: On(quietClients),
-		Promise: "who says nothing for seconds is not dropped, and is told nothing",
+		Promise: "a client that says nothing for seconds is not dropped, and is sent nothing",
 		Cause:   "a timeout that nobody asked for: without -idle-timeout a client may be silent, stop inside a message or read late, for as long as it likes"},
 	{Name: "bounded-queue", OnWire: true, Chapter: chapter2, Proof: On(boundedQueue),
-		Promise: "a client that does not read is soon not read any more",
-		Cause:   "unsent bytes are queued without a limit, or with far too high a one: stop reading a client while it has unsent bytes"},
+		Promise: "the server soon stops reading from a client that does not read",
+		Cause:   "unsent bytes are queued without a limit, or with far too high a one: stop reading from a client while it has unsent bytes"},
 	{Name: "long-stream", OnWire: true, Chapter: chapter2, Proof: On(longStream),
-		Promise: "64 MiB of one client come back unchanged, and more small messages than 16 bits can count",
-		Cause:   "a counter or a position that is too small, or is not set back; a tail that is lost once in a thousand short writes"},
+		Promise: "64 MiB from one client come back unchanged, and so do more small messages than 16 bits can count",
+		Cause:   "a counter or a position that is too small, or is not reset; a tail that is lost once in a thousand short writes"},
 	{Name: "side-by-side", OnWire: true, Chapter: chapter3, when: concurrent, Proof: On(sideBySide),
-		Promise: "clients that send at the same time, a part of a message each, get their own bytes",
-		Cause:   "two clients share a buffer, or the place where a message is put together"},
+		Promise: "clients that send at the same time, each a part of a message, get their own bytes",
+		Cause:   "two clients share a buffer, or the place where a message is assembled"},
 	{Name: "every-size", OnWire: true, Chapter: chapter5, when: framed, Proof: On(everySize),
 		Promise: "frames of any legal size come back unchanged, around each power of two and up to -max-frame",
-		Cause:   "a length put together from signed bytes, cut to 16 bits, or compared with a buffer's size off by one"},
+		Cause:   "a length assembled from signed bytes, cut to 16 bits, or compared with a buffer's size and off by one"},
 	{Name: "header-in-pieces", OnWire: true, Chapter: chapter5, when: framed, Proof: On(headerInPieces),
-		Promise: "a header that comes byte by byte, others being served in between, is understood; also a too long one, with nothing behind it",
-		Cause:   "what a read brings is taken to hold a whole header, or a too long length is noticed only when more comes"},
+		Promise: "a header that comes byte by byte, while others are served in between, is understood; so is a too-long one with nothing after it",
+		Cause:   "a read is assumed to hold a whole header, or a length that is too long is noticed only when more comes"},
 	{Name: "ends-anywhere", OnWire: true, Chapter: chapter5, when: framed, Proof: On(endsAnywhere),
-		Promise: "end of file after 0 to 4 bytes of a header: the whole frames come back, also empty ones, then end of file",
-		Cause:   "the end of file is looked at before the last frames are, or an empty frame at the end is forgotten"},
+		Promise: "end of file after 0 to 4 bytes of a header: the whole frames come back, even empty ones, then end of file",
+		Cause:   "the end of file is handled before the last frames are, or an empty frame at the end is forgotten"},
 	{Name: "lingers", OnWire: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(lingers),
-		Promise: "after a too long frame the server reads on for a moment, so that what still comes does not destroy the last replies",
-		Cause:   "close(2) with unread input sends RST, which destroys what was sent: shutdown the sending side, read and discard for a while, then close"},
+		Promise: "after a too-long frame the server keeps reading for a moment, so that late input does not destroy the last replies",
+		Cause:   "close(2) with unread input sends RST, which destroys what was sent: shut down the sending side, read and discard for a while, then close"},
 }
 
-// quietFor is how long clients say nothing. A read waits for it: who is dropped
-// learns it at once.
+// quietFor is how long clients say nothing. A read waits that long: a client
+// that is dropped learns it at once.
 const quietFor = 3800 * time.Millisecond
 
 // quietClients has one client that has said nothing yet, one that was served, one
@@ -97,8 +97,8 @@ func (s *Server) owed(c *client) int64 {
 	return c.out.Load()
 }
 
-// keepQuiet neither sends nor reads what is owed. Only of a client that is owed
-// nothing is it known before the end that it was dropped.
+// keepQuiet neither sends nor reads what is owed. Only a client that is owed
+// nothing can tell before the end that it was dropped.
 func (s *Server) keepQuiet(c *client) error {
 	if c.in.Load() == s.owed(c) {
 		return c.Silent(quietFor)
@@ -283,7 +283,7 @@ func headerInPieces(s *Server) error {
 				return err
 			}
 			if err := c.exchange(c.whole()); err != nil {
-				return After(err, "a header, byte by byte, others being served in between; then the rest of the frame")
+				return After(err, "a header, byte by byte, with others served in between; then the rest of the frame")
 			}
 		}
 	}
@@ -332,8 +332,8 @@ func (s *Server) tooLongByByte(header string) error {
 	return c.RecvEOF()
 }
 
-// endsAnywhere repeats each end twice: with the last bytes sent for themselves,
-// and together with the frames before.
+// endsAnywhere tries each end twice: with the last bytes sent by themselves, and
+// together with the frames before.
 func endsAnywhere(s *Server) error {
 	for _, frames := range [][]int{nil, {0}, {5}, {0, 0}, {300, 0}, {70_000}, {200_000, 0, 1}} {
 		for part := range 5 {
@@ -405,7 +405,7 @@ func (s *Server) readsLate(size int64) error {
 	if err := c.overfeed(size, false); err != nil {
 		return err
 	}
-	did := fmt.Sprintf("%d bytes of frames, a too long header and %d KiB more, before any was read", c.out.Load(), behind>>10)
+	did := fmt.Sprintf("%d bytes of frames, a too-long header and %d KiB more, before any was read", c.out.Load(), behind>>10)
 	sent := make(chan error, 1)
 	go func() {
 		c.SetWriteDeadline(time.Now().Add(patience))

@@ -22,7 +22,7 @@ type Conn struct {
 	told func() string // what was sent
 	sent []byte        // the last text
 
-	surplus    [1024]byte // what came where nothing had to
+	surplus    [1024]byte // what came where nothing was due
 	server     *Server    // nil: not ours to look at
 	flow       *client    // who counts what goes there and comes back; nil: nobody
 	halfClosed atomic.Bool
@@ -37,8 +37,8 @@ func NewConn(c *net.TCPConn) *Conn {
 }
 
 // Connect connects to the server, with a receive buffer of window bytes (0: the
-// system's): a small one makes that a client that does not read is soon a full
-// one. It has to be set before the connection is made.
+// system's): with a small one, a client that does not read is soon full. It
+// has to be set before the connection is made.
 func (s *Server) Connect(window int) (*Conn, error) {
 	d := net.Dialer{Timeout: patience}
 	if window > 0 {
@@ -71,7 +71,7 @@ func (c *Conn) Send(text string) error {
 		n, err := c.take(rest)
 		rest = rest[n:]
 		if err != nil && n == 0 {
-			return c.broken(whatEnded(err, takesNone), &Failure{Sent: c.told(), Want: "a server that takes it",
+			return c.broken(whatEnded(err, takesNone), &Failure{Sent: c.told(), Want: "the server takes it",
 				Got: fmt.Sprintf("%d bytes taken, then %s", len(text)-len(rest), Plain(err))})
 		}
 	}

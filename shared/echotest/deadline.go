@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// checkTime bounds a whole check of a server that somebody else runs: that one
-// cannot be killed, and [patience] bounds one wait only, so that a server that
-// gives a byte now and then would be waited for as long as it likes.
+// checkTime bounds a whole check of a server that somebody else runs: such a
+// server cannot be killed, and [patience] bounds only one wait: one that sends a
+// byte now and then would be waited for as long as it liked.
 var checkTime = 3 * patience
 
 // Patience is how long a check waits for one thing at most.
@@ -33,7 +33,7 @@ func (t *Target) timed() (timed *Target, done context.CancelFunc) {
 	return &copied, done
 }
 
-// overtime tells a failure for what it is if the check was ended by its deadline.
+// overtime says what a failure really is if its check was ended by the deadline.
 func (t *Target) overtime(f *Failure) {
 	if t.ctx == nil || t.ctx.Err() != context.DeadlineExceeded {
 		return

@@ -44,9 +44,9 @@ type Check struct {
 	Promise string // what the server promises, in words
 	Cause   string // what usually breaks it
 	Chapter string // the text to read
-	Wall    bool   // proves what the rung's model can not do
+	Wall    bool   // proves what the rung's model cannot do
 
-	Measures bool // the cause is that of a time or of memory, not of wrong or missing bytes
+	Measures bool // Cause explains a time or memory, not wrong or missing bytes
 
 	Own bool // belongs to an exercise: its text is the one to read
 
@@ -88,8 +88,8 @@ func (c Check) Run(t *Target) error {
 }
 
 // Checks lists the checks of a server that makes the promises p, in the order in
-// which they are best failed: what is quick and plain comes first, and a check that
-// could fail for the fault of another comes behind it.
+// which it is best to fail them: what is quick and plain comes first, and a check that
+// could fail because of another's fault comes after it.
 func Checks(p Promises) []Check {
 	var list []Check
 	for _, theme := range [][]Check{byteChecks, frameChecks, pauseChecks, queueChecks, hostileChecks, wireChecks, limitChecks, operatorChecks, walls, fairChecks, acceptChecks, startChecks, memoryChecks, logChecks, stopChecks, narrationChecks} {
@@ -119,8 +119,8 @@ func Run(t *testing.T, p Promises) {
 }
 
 // RunChecks makes a subtest of every check of a list: first of those that want to
-// be alone, then of the others, side by side. Most of these mostly wait, so there are
-// more at a time than CPUs; but not of a server that spins.
+// be alone, then of the others, side by side. Most of these spend their time waiting,
+// so there are more at a time than CPUs, unless the server spins.
 func RunChecks(t *testing.T, target *Target, list []Check) {
 	var others []Check
 	for _, c := range list {
@@ -179,7 +179,7 @@ func Main(m *testing.M, main func()) {
 	os.Exit(0) // what a main that returns would do
 }
 
-// Skipped gives the reason if err says that a check could not be made here.
+// Skipped returns the reason if err says that a check could not be made here.
 func Skipped(err error) (reason string, skipped bool) {
 	var s skip
 	if errors.As(err, &s) {

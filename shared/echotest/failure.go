@@ -15,23 +15,23 @@ const (
 	chapter5 = "docs/05-framing.md"
 )
 
-// A Failure is a broken promise, told so that one can act on it. Fields that
+// A Failure is a broken promise, described so that one can act on it. Fields that
 // have nothing to say are empty.
 type Failure struct {
 	Sent    string   // what the client did
 	Want    string   // what had to follow
 	Got     string   // what followed; bytes as hex and text
-	Cause   string   // what makes it so, or most likely does
-	Or      []string // what else may
+	Cause   string   // why it happened, or most likely did
+	Or      []string // what else it may be
 	Seen    string   // what the server did at that moment, as far as the system shows it
 	Chapter string   // the text to read
 	Log     string   // the last lines of the server's standard error
-	Rows    []string // of the table of causes, that were chosen
+	Rows    []string // chosen from the table of causes
 
 	testimony
 }
 
-// Error gives the failure on several lines, one for each field.
+// Error returns the failure on several lines, one for each field.
 func (f *Failure) Error() string {
 	var b strings.Builder
 	line := func(label, text string) {

@@ -65,7 +65,7 @@ func (h *heldLog) close() {
 // startHeld starts a server whose log is h.
 func (t *Target) startHeld(h *heldLog, args ...string) (*Server, error) {
 	if t.addr != "" {
-		return nil, Skipf("the log of a server that somebody else has started is not held")
+		return nil, Skipf("the log of a server that somebody else started cannot be held")
 	}
 	return t.StartWith(proc.Command{Stderr: h.server}, args...)
 }

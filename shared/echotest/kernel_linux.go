@@ -36,9 +36,9 @@ func (k *kernel) decide(call string, now time.Time) unix.Errno {
 	return 0
 }
 
-// surrender is the server's side. The Go runtime opens an epoll instance of its
-// own with the first file that can be polled: before, so that a plan does not
-// meet it.
+// surrender is the server's side. The Go runtime opens its own epoll instance with
+// the first file that can be polled: that is done here first, so that no plan
+// hits it.
 func surrender(socket int) {
 	if r, w, err := os.Pipe(); err == nil {
 		r.Close()
@@ -122,7 +122,7 @@ func (t *Target) startHostile(with proc.Command, args ...string) (s *Server, k *
 // handOver has start start a server, and k answer its calls from the first one on.
 func (t *Target) handOver(k *kernel, with proc.Command, start func(proc.Command) error) error {
 	if !t.self {
-		return Skipf("only a server that the test binary is itself lets its system calls be answered")
+		return Skipf("system calls can be answered only if the server is the test binary itself")
 	}
 	syscall.ForkLock.RLock()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -14,5 +14,5 @@ func (t *Target) startHostile(with proc.Command, args ...string) (*Server, *kern
 func newKernel() *kernel { return nil }
 
 func (t *Target) handOver(k *kernel, with proc.Command, start func(proc.Command) error) error {
-	return Skipf("another process can answer system calls on Linux only")
+	return Skipf("only on Linux can another process answer system calls")
 }

@@ -2,8 +2,8 @@ package echotest
 
 import "golang.org/x/sys/unix"
 
-// lowerLimit takes the live server's descriptors away but for the standard
-// three, and gives the function that gives them back.
+// lowerLimit takes away all the live server's descriptors but the standard three,
+// and returns the function that gives them back.
 func (s *Server) lowerLimit() (lift func() error, err error) {
 	var old unix.Rlimit
 	if err := unix.Prlimit(s.Pid, unix.RLIMIT_NOFILE, nil, &old); err != nil {

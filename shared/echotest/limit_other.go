@@ -4,5 +4,5 @@ package echotest
 
 // lowerLimit: only Linux has a call for another process's limits.
 func (s *Server) lowerLimit() (lift func() error, err error) {
-	return nil, Skipf("the limits of a running process can be changed on Linux only")
+	return nil, Skipf("the limits of a running process can be changed only on Linux")
 }

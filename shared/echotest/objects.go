@@ -38,7 +38,7 @@ type fdSets struct {
 	Write []int `json:"write"`
 }
 
-// A Descriptor is what the narration tells about an open one.
+// A Descriptor is what the narration says about an open one.
 type Descriptor struct {
 	FD      int    `json:"fd"`
 	Peer    string `json:"peer"`
@@ -101,10 +101,10 @@ func (j *Journal) Wait(limit time.Duration, match func(*Object) bool) (found Obj
 	return found, ok
 }
 
-// Next gives the objects one by one, each once it is there.
+// Next returns the objects one by one, each once it is there.
 func (j *Journal) Next() (Object, error) {
 	if !j.WaitAll(patience, func(list []Object) bool { return len(list) > j.next }) {
-		return Object{}, errors.Join(j.err, Failf("with -v=json, nothing more, but:\n%s", j.log.Excerpt()))
+		return Object{}, errors.Join(j.err, Failf("with -v=json, nothing more; so far:\n%s", j.log.Excerpt()))
 	}
 	j.next++
 	return j.objects[j.next-1], nil

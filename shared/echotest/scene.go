@@ -9,7 +9,7 @@ import (
 
 // A scene is what could be seen of the server's process when a promise broke, on
 // Linux. A nil scene saw nothing: the process is somebody else's, or the system
-// does not tell.
+// does not show it.
 type scene struct {
 	calls    []blocked     // the system calls that its threads sleep in
 	sockets  []socketState // its TCP sockets, by descriptor
@@ -118,7 +118,7 @@ func (s *scene) tell(mine *socketState) string {
 	var parts []string
 	for i, b := range s.calls {
 		if i == 3 {
-			parts = append(parts, fmt.Sprintf("%d threads more", len(s.calls)-i))
+			parts = append(parts, fmt.Sprintf("%d more threads", len(s.calls)-i))
 			break
 		}
 		parts = append(parts, "asleep in "+b.String())
@@ -135,7 +135,7 @@ func (s *scene) tell(mine *socketState) string {
 	return strings.Join(parts, "; ")
 }
 
-// describe tells of a socket what is not as it should be.
+// describe says what is out of the ordinary about a socket.
 func (s *scene) describe(k socketState) string {
 	words := fmt.Sprintf("descriptor %d,", k.fd)
 	switch k.state {
@@ -158,13 +158,13 @@ func (s *scene) describe(k socketState) string {
 	if w, ok := s.asked[k.fd]; s.waits && k.state != stateGone {
 		switch {
 		case !ok || !w.read && !w.write:
-			words += ", not waited for"
+			words += ", no interest in it"
 		case w.read && w.write:
-			words += ", waited for: to read and to write"
+			words += ", read and write interest"
 		case w.read:
-			words += ", waited for: to read"
+			words += ", read interest"
 		default:
-			words += ", waited for: to write"
+			words += ", write interest"
 		}
 	}
 	return words

@@ -80,7 +80,7 @@ func limited(n int, run func(*Server) error, args ...string) func(*Target) error
 	return started(proc.Command{Descriptors: n}, run, args...)
 }
 
-// started is On with a server that is started as with has it.
+// started is On with a server that is started the way with says.
 func started(with proc.Command, run func(*Server) error, args ...string) func(*Target) error {
 	return func(t *Target) error {
 		s, err := t.StartWith(with, args...)
@@ -96,7 +96,7 @@ func started(with proc.Command, run func(*Server) error, args ...string) func(*T
 	}
 }
 
-// Spawn starts the target's program. What with says of how comes from the check.
+// Spawn starts the target's program. How is up to the check: it is in with.
 func (t *Target) Spawn(with proc.Command, args ...string) (*proc.Process, error) {
 	with.Args = append(slices.Clone(t.argv), args...)
 	if t.self {
@@ -111,8 +111,7 @@ func (t *Target) Start(args ...string) (*Server, error) {
 	return t.StartWith(proc.Command{}, args...)
 }
 
-// StartWith is Start of a server that gets its descriptors, its files or its
-// log as with has them.
+// StartWith is Start with the descriptors, the files or the log that with names.
 func (t *Target) StartWith(with proc.Command, args ...string) (*Server, error) {
 	if t.addr != "" {
 		return &Server{Promises: t.Promises, Addr: t.addr, ctx: t.ctx}, nil
@@ -134,7 +133,7 @@ func (t *Target) startAt(addr string, with proc.Command, args ...string) (*Serve
 	return s, nil
 }
 
-// ready waits for the ready line, which is the first, and gives the address in it.
+// ready waits for the ready line, which is the first, and returns the address in it.
 func ready(p *proc.Process) (addr string, err error) {
 	line, ok := p.Stdout.First(patience)
 	if !ok && p.Exited() {
@@ -166,7 +165,7 @@ type Server struct {
 // it gets the cross.
 func (s *Server) Stop() error {
 	if s.Process == nil {
-		return because(After(s.alive(), "all of this check's clients have left"), "it has ended, or serves nobody any more")
+		return because(After(s.alive(), "all of this check's clients have left"), "it has ended, or no longer serves anybody")
 	}
 	if s.Exited() {
 		return Failf("the server ended by itself: %v", s.State())

@@ -24,8 +24,8 @@ func (s *Server) Still() error {
 	if !s.measurable() {
 		return nil
 	}
-	// A loop that spins gets more than that even on a machine where ten others
-	// want the CPU.
+	// A loop that spins wants a whole CPU. Where only what it gets is known, it gets
+	// more than that even if ten others are busy.
 	const window, most = 250 * time.Millisecond, 0.045
 	var share float64
 	for deadline := time.Now().Add(patience / 4); time.Now().Before(deadline); {

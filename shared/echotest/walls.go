@@ -8,27 +8,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// walls: what a rung's model can not do, proven as well. Each wall is what the
+// walls: what a rung's model cannot do, proven as well. Each wall is what the
 // next rung takes down.
 var walls = []Check{
 	{Name: "wall-one-at-a-time", Wall: true, OnWire: true, Chapter: chapter1, Proof: On(oneAtATime),
 		when:    func(p Promises) bool { return !p.Concurrent },
 		Promise: "the second client connects, and is served when the first has left",
-		Cause:   "this server has more than one client at a time (then it is not this rung), or it has forgotten the one who waited"},
+		Cause:   "this server serves more than one client at a time (then it is not this rung), or has forgotten the one that waited"},
 	{Name: "wall-burns-cpu", Measures: true, Wall: true, Alone: true, Chapter: chapter2, Proof: On(burnsCPU),
 		when:    func(p Promises) bool { return !p.Sleeps },
-		Promise: "asking every client again and again takes most of a CPU, also when nobody says anything",
+		Promise: "asking every client again and again takes most of a CPU, even when nobody says anything",
 		Cause:   "this server sleeps while it has nothing to do (then it is not this rung)"},
 	{Name: "wall-fd-setsize", Wall: true, Alone: true, Chapter: chapter3, Proof: On(fdSetsize),
 		when:    func(p Promises) bool { return p.FDSet },
 		Promise: "a descriptor that does not fit in an fd_set is turned away; the others are served, and there is room again when some leave",
-		Cause:   "FdSet.Set of a descriptor of unix.FD_SETSIZE or more (it panics): close such a client at once"},
+		Cause:   "FdSet.Set is called with a descriptor of unix.FD_SETSIZE or more, and panics: close such a client at once"},
 	{Name: "wall-no-boundaries", Wall: true, Chapter: chapter5, Proof: On(noBoundaries, "-v=json"), when: raw,
 		Promise: "two sends become one read: a stream has no boundaries",
 		Cause:   "the server reads less than there is"},
 	{Name: "keeps-boundaries", OnWire: true, Chapter: chapter5, Proof: On(keepsBoundaries), when: framed,
-		Promise: "two messages stay two, also when they arrive together",
-		Cause:   "what one read brings is taken for one message"},
+		Promise: "two messages stay two, even when they arrive together",
+		Cause:   "one read is taken for one message"},
 }
 
 func oneAtATime(s *Server) error {
@@ -55,8 +55,8 @@ func oneAtATime(s *Server) error {
 	return After(second.recv(second.out.Load()), "the first client left")
 }
 
-// burnsCPU looks for one busy window: on a shared machine the server may have
-// to wait for its CPU.
+// burnsCPU looks for one busy window: outside Linux, a server that has to wait for
+// its CPU does not look busy.
 func burnsCPU(s *Server) error {
 	if !s.measurable() {
 		return Skipf("CPU is not judged with the race detector")
@@ -101,7 +101,7 @@ func fdSetsize(s *Server) error {
 	wide := *s
 	wide.FDSet = false
 	if n, err := wide.room(want); err != nil || n < want {
-		return errors.Join(err, Skipf("room for %d clients only (ulimit -n), not for %d", n, want))
+		return errors.Join(err, Skipf("room for only %d clients (ulimit -n), not for %d", n, want))
 	}
 	served, away, err := s.crowd(want)
 	defer served.close()

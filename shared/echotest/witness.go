@@ -53,7 +53,7 @@ func (c *Conn) broken(what symptom, f *Failure) error {
 	return f
 }
 
-// whatEnded names what err tells of a connection; quiet is what it is if nothing
+// whatEnded names what err says about a connection; quiet is the answer if nothing
 // came or went for too long.
 func whatEnded(err error, quiet symptom) symptom {
 	switch {
@@ -153,7 +153,7 @@ func (s *scene) spunSince(begin *scene, much time.Duration) bool {
 // spun tells whether the server used CPU, and nothing came of it.
 func (s *scene) spun() bool { return s != nil && s.useless }
 
-// whose finds out where bytes come from that are not those of st at offset.
+// trace finds out where bytes that are not those of st at offset come from.
 func (f *Failure) trace(st *stream, offset int64, got []byte) {
 	const least, most = 8, 64 // few may be alike by chance
 	got = got[:min(len(got), most)]
@@ -175,7 +175,7 @@ func (f *Failure) trace(st *stream, offset int64, got []byte) {
 	}
 }
 
-// traceHeader keeps the length that came and the one that had to come, if the wrong
+// traceHeader keeps the length that came and the one that was expected, if the wrong
 // bytes begin in a header.
 func (f *Failure) traceHeader(st *stream, offset int64, got []byte) {
 	start := st.boundary(offset)
@@ -188,7 +188,7 @@ func (f *Failure) traceHeader(st *stream, offset int64, got []byte) {
 	f.inHeader, f.gotHeader, f.wantHeader = true, binary.BigEndian.Uint32(came), binary.BigEndian.Uint32(want)
 }
 
-// streams are those that clients send, as long as they are there.
+// streams are those that clients send, as long as the clients are there.
 var streams struct {
 	sync.Mutex
 	list []weak.Pointer[stream]

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// ErrCannotBuild is the reason why nothing is built on a machine that has no Go,
-// or none of the sources.
+// ErrCannotBuild is the reason why nothing is built on a machine that has no Go
+// or no sources.
 var ErrCannotBuild = errors.New("cannot build here")
 
 // A BuildError is what the compiler says.

@@ -17,9 +17,9 @@ var owned struct {
 	folders   sync.Map // string
 }
 
-var errEnded = errors.New("everything was ended")
+var errEnded = errors.New("everything has been shut down")
 
-// CleanUp kills every process that was started here, waits for their ends, and
+// CleanUp kills every process that was started here, waits for them to end, and
 // removes every folder. Nothing can be started or made after it: it is for a
 // program that is about to exit in the middle of something.
 func CleanUp() {
@@ -37,7 +37,7 @@ func cleanUp() {
 	})
 }
 
-// KillAll kills every process that was started here, and waits for their ends.
+// KillAll kills every process that was started here, and waits for them to end.
 func KillAll() {
 	owned.processes.Range(func(p, _ any) bool {
 		p.(*Process).killed.Do(p.(*Process).kill)

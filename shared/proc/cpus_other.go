@@ -7,7 +7,7 @@ import (
 	"os/exec"
 )
 
-var errPin = errors.New("only Linux lets a program choose its CPU in a way that is known here")
+var errPin = errors.New("pinning to a CPU works only on Linux here")
 
 // Pin is refused.
 func Pin(cpu int) error { return errPin }

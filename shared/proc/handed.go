@@ -22,8 +22,8 @@ import (
 // or in a program that was started by one that was started so.
 const handed = "PROC_HANDED"
 
-// lifeline is the name of a pipe whose other end closes when the process ends
-// that holds it, however it ends.
+// lifeline is the name of a pipe whose other end closes when the process that
+// holds it ends, however it ends.
 const lifeline = "lifeline"
 
 // hand gives files to a command, from descriptor 3 on.
@@ -61,10 +61,10 @@ func identity(fd int) (string, error) {
 	return fmt.Sprintf("%d:%d:%d", s.Mode&unix.S_IFMT, s.Dev, s.Ino), os.NewSyscallError("fstat", err)
 }
 
-// Handed gives the files, by name, that this program was started with. It ignores
-// those that are not there, touches no other descriptor, and lets no child of
-// this program inherit either. With a lifeline the program ends, from now on,
-// when the one that started it does.
+// Handed returns the files, by name, that this program was started with. It ignores
+// those that are not there, touches no other descriptor, and keeps them from this
+// program's children. With a lifeline, from now on the program ends when the one
+// that started it does.
 func Handed() (files map[string]int) {
 	files = map[string]int{}
 	for word := range strings.SplitSeq(os.Getenv(handed), ",") {

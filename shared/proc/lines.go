@@ -12,7 +12,7 @@ import (
 // must not take the memory of the one that watches it.
 const most = 16 << 20
 
-// Lines collects an output line by line, for one who waits for a line.
+// Lines collects output line by line, for whoever waits for a line.
 type Lines struct {
 	each   func(string) // called with each line; may be nil
 	taking sync.Mutex
@@ -80,14 +80,14 @@ func (l *Lines) broadcast() {
 	l.grown = make(chan struct{})
 }
 
-// Hold takes nothing more until release is called: the process finds that its
-// output is full, and that nobody reads it.
+// Hold takes nothing more until release is called: the process finds its output
+// full, with nobody reading it.
 func (l *Lines) Hold() (release func()) {
 	l.taking.Lock()
 	return l.taking.Unlock
 }
 
-// All gives the whole lines so far; at the end also a last one without newline.
+// All returns the whole lines so far; at the end also a last one without newline.
 func (l *Lines) All() []string {
 	list, _, _ := l.look()
 	return list
@@ -99,21 +99,21 @@ func (l *Lines) look() (list []string, ended bool, grown chan struct{}) {
 	return slices.Clip(l.whole), l.ended, l.grown
 }
 
-// Tail gives what has come of a line that is not finished.
+// Tail returns what has come of an unfinished line.
 func (l *Lines) Tail() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.part)
 }
 
-// Last gives the last whole line.
+// Last returns the last whole line.
 func (l *Lines) Last() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.last
 }
 
-// Text gives all that has come, as it came.
+// Text returns all that has come, as it came.
 func (l *Lines) Text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -126,7 +126,7 @@ func (l *Lines) Text() string {
 	return b.String()
 }
 
-// Wait gives the first line that match accepts, once there is one.
+// Wait returns the first line that match accepts, once there is one.
 func (l *Lines) Wait(limit time.Duration, match func(string) bool) (line string, ok bool) {
 	seen := 0 // the lines before it did not match
 	ok = l.WaitAll(limit, func(list []string) bool {
@@ -140,7 +140,7 @@ func (l *Lines) Wait(limit time.Duration, match func(string) bool) (line string,
 	return line, ok
 }
 
-// First gives the first line.
+// First returns the first line.
 func (l *Lines) First(limit time.Duration) (line string, ok bool) {
 	return l.Wait(limit, func(string) bool { return true })
 }
@@ -148,7 +148,7 @@ func (l *Lines) First(limit time.Duration) (line string, ok bool) {
 // WaitEnd waits until nothing more comes.
 func (l *Lines) WaitEnd(limit time.Duration) { l.Wait(limit, func(string) bool { return false }) }
 
-// WaitTail waits until what there is of an unfinished line is accepted.
+// WaitTail waits until match accepts what there is of an unfinished line.
 func (l *Lines) WaitTail(limit time.Duration, match func(string) bool) bool {
 	return l.WaitAll(limit, func([]string) bool { return match(l.Tail()) })
 }
@@ -173,8 +173,8 @@ func (l *Lines) WaitAll(limit time.Duration, match func([]string) bool) bool {
 	}
 }
 
-// Excerpt gives the first and the last lines: of a panic the beginning tells, of
-// a log the end.
+// Excerpt returns the first and the last lines: a panic says most at its beginning,
+// a log at its end.
 func (l *Lines) Excerpt() string {
 	list := l.All()
 	if len(list) > 12 {

@@ -24,7 +24,7 @@ import (
 // machines are shared. It only costs time where something is broken.
 const Patience = (10 + 20*raceDetector) * time.Second
 
-// RaceEnabled tells whether this program, and what it starts from itself, runs
+// RaceEnabled says whether this program, and what it starts from itself, runs
 // with the race detector. It multiplies CPU and memory.
 const RaceEnabled = raceDetector == 1
 
@@ -61,9 +61,9 @@ type Process struct {
 	killed sync.Once
 }
 
-// notIgnored has what is started meet SIGINT and SIGTERM as their defaults are. A
-// shell's background job ignores SIGINT, and whatever it starts would, too; what is
-// caught is the default again after exec(2). This program goes on ignoring it.
+// notIgnored lets what is started have the defaults of SIGINT and SIGTERM. A shell's
+// background job ignores SIGINT, and whatever it starts would, too; a signal that is
+// caught has its default again after exec(2). This program goes on ignoring it.
 var notIgnored = sync.OnceFunc(func() {
 	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM} {
 		if signal.Ignored(sig) {
@@ -108,7 +108,7 @@ func (c Command) Start() (*Process, error) {
 	return p, nil
 }
 
-// limited gives the arguments, with the shell before them if it is to set the
+// limited returns the arguments, with the shell before them if it is to set the
 // limit of descriptors: soft and hard, because a Go program raises its soft limit
 // when it starts.
 func (c Command) limited() []string {
@@ -183,7 +183,7 @@ func (p *Process) closeEnds() {
 	p.life.Close()
 }
 
-// start starts the process unless everything is to end.
+// start starts the process unless everything is being ended.
 func (p *Process) start(cpus []int) error {
 	owned.mu.RLock()
 	defer owned.mu.RUnlock()
@@ -197,7 +197,7 @@ func (p *Process) start(cpus []int) error {
 	return nil
 }
 
-// Exited tells whether the process has ended.
+// Exited reports whether the process has ended.
 func (p *Process) Exited() bool {
 	select {
 	case <-p.done:
@@ -213,13 +213,13 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // State is how the process ended, in words; only after the end.
 func (p *Process) State() string { return p.cmd.ProcessState.String() }
 
-// KilledBy tells whether a signal ended the process; only after the end.
+// KilledBy reports whether a signal ended the process; only after the end.
 func (p *Process) KilledBy(sig syscall.Signal) bool {
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == sig
 }
 
-// Wait waits for the end and gives the exit status; -1 if a signal ended it.
+// Wait waits for the end and returns the exit status; -1 if a signal ended it.
 func (p *Process) Wait(limit time.Duration) (code int, err error) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -234,11 +234,11 @@ func (p *Process) Wait(limit time.Duration) (code int, err error) {
 // Signal sends a signal to the process that was started.
 func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// Gone tells whether there is no such process any more. It is true before Exited
-// is if nobody has taken yet what the process printed.
+// Gone reports whether the process no longer exists. It is true before Exited is if
+// nobody has taken yet what the process printed.
 func (p *Process) Gone() bool { return errors.Is(p.Signal(0), os.ErrProcessDone) }
 
-// Stop asks the process to end, and ends it with force if it has not in time.
+// Stop asks the process to end, and kills it if it has not ended in time.
 func (p *Process) Stop(limit time.Duration) {
 	if p.group {
 		syscall.Kill(-p.cmd.Process.Pid, unix.SIGTERM)
@@ -249,8 +249,8 @@ func (p *Process) Stop(limit time.Duration) {
 	p.Kill()
 }
 
-// Kill ends the process whatever it does, and waits for the end. A nil process
-// needs no end.
+// Kill ends the process whatever it does, and waits for the end. A nil process is
+// left alone.
 func (p *Process) Kill() {
 	if p == nil {
 		return

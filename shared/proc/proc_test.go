@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -291,6 +292,7 @@ func TestHold(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	began := time.Now()
 	p := start(t, shell("while :; do :; done"))
 	for end := time.Now().Add(3 * proc.Patience); ; {
 		cpu, err := p.CPU()
@@ -303,9 +305,14 @@ func TestUsage(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("a busy process has used %v", cpu)
 		}
-		if share, err := p.Share(100 * time.Millisecond); err != nil || share > 1.5 {
+		if share, err := p.Share(100 * time.Millisecond); err != nil || share < 0 {
 			t.Errorf("share of a CPU %v, %v", share, err)
 		}
+	}
+	cpu, _ := p.CPU()
+	wanted, err := p.Wanted()
+	if most := time.Since(began); err != nil || runtime.GOOS == "linux" && wanted < cpu || wanted > most+time.Second { // ps(1) may round up
+		t.Errorf("within %v, a busy process has used %v and wanted %v, %v", most, cpu, wanted, err)
 	}
 	if err := p.Suspend(); err != nil {
 		t.Fatal(err)

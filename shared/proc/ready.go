@@ -12,7 +12,7 @@ import (
 
 var readyLine = regexp.MustCompile(`^listening on (\S+) \(pid (\d+)\)$`)
 
-// ParseReady reads the line with which a server tells that it listens:
+// ParseReady reads the line with which a server says that it listens:
 //
 //	listening on 127.0.0.1:9999 (pid 1234)
 func ParseReady(line string) (addr string, pid int, ok bool) {
@@ -24,8 +24,8 @@ func ParseReady(line string) (addr string, pid int, ok bool) {
 	return m[1], pid, err == nil
 }
 
-// Ready waits until the process listens, and returns its address. A server tells
-// that by its ready line, whatever it printed before; one that got the address
+// Ready waits until the process listens, and returns its address. A server says
+// so with its ready line, whatever it printed before; one that got the address
 // in the place of {addr} may also just listen there and say nothing.
 func (p *Process) Ready(ctx context.Context) (addr string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, Patience)

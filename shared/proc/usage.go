@@ -22,9 +22,15 @@ func (p *Process) CPU() (time.Duration, error) {
 	return state.UserTime() + state.SystemTime(), nil
 }
 
-// Share is the part of one CPU that the process uses over a window of d.
+// Wanted is the CPU time that the live process has used or, on Linux, was ready to
+// use while others had the CPU. It shows that a process spins even where many others
+// are busy.
+func (p *Process) Wanted() (time.Duration, error) { return wantedBy(p.Pid) }
+
+// Share is the part of one CPU that the process wants (see [Process.Wanted]) over a
+// window of d.
 func (p *Process) Share(d time.Duration) (float64, error) {
-	before, err := p.CPU()
+	before, err := p.Wanted()
 	if err != nil {
 		return 0, err
 	}
@@ -32,7 +38,7 @@ func (p *Process) Share(d time.Duration) (float64, error) {
 	if _, err := p.Wait(d); err == nil { // a measurement takes its time: nothing is waited for
 		return 0, fmt.Errorf("the server ended: %s", p.State())
 	}
-	after, err := p.CPU()
+	after, err := p.Wanted()
 	return float64(after-before) / float64(time.Since(start)), err
 }
 
@@ -46,8 +52,8 @@ func (p *Process) Descriptors() (int, error) { return descriptorsOf(p.Pid) }
 // that was stopped.
 func (p *Process) RunState() (string, error) { return runStateOf(p.Pid) }
 
-// Suspend stops the process (SIGSTOP) and waits until it has stopped, for which
-// there is no event that os/exec would not take.
+// Suspend stops the process (SIGSTOP) and waits until it has stopped: the
+// only event for that would be taken by os/exec.
 func (p *Process) Suspend() error {
 	if err := p.Signal(unix.SIGSTOP); err != nil {
 		return err

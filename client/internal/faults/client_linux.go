@@ -132,7 +132,7 @@ func (c *client) tale() string {
 		for i < min(len(c.got), len(c.sent)) && c.got[i] == c.sent[i] {
 			i++
 		}
-		return fmt.Sprintf("%d bytes, and from byte %d on not those that were sent: %.40q", len(c.got), i, c.got[i:])
+		return fmt.Sprintf("%d bytes, but from byte %d on not those that were sent: %.40q", len(c.got), i, c.got[i:])
 	}
 	return came + ", then nothing"
 }

@@ -39,7 +39,7 @@ func Examine(ctx context.Context, subject Subject, match *regexp.Regexp, colour 
 	if e.habits, err = e.survey(ctx); errors.As(err, &scared) {
 		fmt.Fprintln(out, subject.Name)
 		e.cross("epoll_wait/EINTR", scared)
-		fmt.Fprintln(out, "  - all other faults are not examined: strace stops the server too when it attaches")
+		fmt.Fprintln(out, "  - no other fault is examined: strace, too, stops the server when it attaches")
 		e.count.Failed++
 		return e.count, nil
 	}
@@ -102,7 +102,7 @@ func (e *examiner) all(ctx context.Context, list []fault) ([]verdict, error) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(list) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				if slow.Load() >= 3 {
-					verdicts[i].skipped = "three that took the time limit are enough"
+					verdicts[i].skipped = "three that ran into the time limit are enough"
 					continue
 				}
 				if verdicts[i], errs[i] = e.one(ctx, list[i]); errs[i] != nil {
@@ -126,7 +126,7 @@ func (e *examiner) all(ctx context.Context, list []fault) ([]verdict, error) {
 // one examines a fault, unless it is not the program that would be examined.
 func (e *examiner) one(ctx context.Context, f fault) (verdict, error) {
 	if own := e.habits.shared[f.call.name]; own != "" && f.errno != "EINTR" {
-		return verdict{skipped: own + " makes this call too, and ends the program itself"}, nil
+		return verdict{skipped: own + " makes this call too, and would end the program itself"}, nil
 	}
 	return e.try(ctx, f)
 }
@@ -183,9 +183,9 @@ func (e *examiner) explain(crosses []verdict) {
 	switch more := len(names) - 1; {
 	case more == 0:
 	case more <= 4:
-		title += ", and so with " + strings.Join(names[1:], " ")
+		title += ", likewise with " + strings.Join(names[1:], " ")
 	default:
-		title += fmt.Sprintf(", and so with %d more", more)
+		title += fmt.Sprintf(", likewise with %d more", more)
 	}
 	e.cross(title, first.failure())
 }

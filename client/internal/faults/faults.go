@@ -3,7 +3,7 @@
 // the errors that their manual pages list and with one that nobody expects.
 //
 // strace(1) plays the kernel: it can answer a system call of a process in any
-// language, and is attached only when the server listens. A fault is one call
+// language, and is attached only once the server listens. A fault is one call
 // and one error. Each has a server of its own, some clients whose calls fail, and
 // others whose calls do not. See rules_linux.go for what is judged.
 package faults
@@ -71,7 +71,7 @@ var calls = []call{
 		"EINTR EBADF EFAULT EINVAL", "EPERM", "docs/04-kqueue.md"},
 	{"epoll_ctl", registering, []string{"epoll_ctl"}, "epoll_ctl(2)",
 		"ENOMEM ENOSPC EBADF EEXIST EINVAL ELOOP ENOENT EPERM", "EIO", "docs/04-kqueue.md"},
-	// EAGAIN is one that tempts into closing again.
+	// EAGAIN is one that tempts a program to close again.
 	{"close", closing, []string{"close"}, "close(2)",
 		"EINTR EIO ENOSPC EDQUOT EBADF", "EAGAIN", "docs/01-blocking.md"},
 }

@@ -76,7 +76,7 @@ func attach(ctx context.Context, s *server, o order) (k *kernel, err error) {
 		}
 		k.detach(s)
 	}
-	return nil, errors.New("strace misses threads of it, however often it attaches")
+	return nil, errors.New("strace misses some of its threads, however often it attaches")
 }
 
 func attachOnce(ctx context.Context, pids []int, o order) (*kernel, error) {

@@ -51,8 +51,8 @@ func statAt(folder string) (s stat, ok bool) {
 	return s, err == nil
 }
 
-// family gives the processes of a process group and all their descendants, but
-// for those that have ended and wait to be noticed.
+// family returns the processes of a process group and all their descendants, except
+// those that have ended and wait to be reaped.
 func family(group int) (pids []int) {
 	var all []stat
 	dirs, _ := filepath.Glob("/proc/[0-9]*")

@@ -190,7 +190,7 @@ func TestMistakes(t *testing.T) {
 		mistake, fault, came, cause string
 		long                        bool
 	}{
-		{"exits", "accept/ECONNABORTED", "the server ended: exit status 1 (client ", "Most are about one client", false},
+		{"exits", "accept/ECONNABORTED", "the server ended: exit status 1 (client ", "Most concern one client", false},
 		{"spins", "accept/EMFILE", "it wants a CPU", "accept is tried again at once, or a wait has a time limit of 0", false},
 		{"closes twice", "close/EIO", ") = -1 EIO (Input/output error), and then close(", "the second call closes another client's", false},
 		{"drops", "read/EINTR", "client 1, whose call failed: ", "EINTR or EAGAIN taken for an error", false},

@@ -6,7 +6,7 @@ import (
 	"example/tcpladder/shared/echotest"
 )
 
-// passing reports whether the error says no more than: not this time. Then not even
+// passing reports whether the error only means: not this time. Then not even
 // the client whose call it was may notice.
 func (f fault) passing() bool { return f.errno == "EINTR" || f.errno == "EAGAIN" }
 
@@ -29,7 +29,7 @@ type reading struct{ want, cause string }
 var readings = map[kind]map[role]reading{
 	died: {
 		accepting: {"the server goes on: it serves its clients, and accepts the next one",
-			"an error of accept that nobody catches, or that is taken for the end of the listener. Most are about one client, which is gone, or pass: accept the next, or pause for a moment"},
+			"an error of accept that nobody catches, or that is taken for the end of the listener. Most concern one client, which is gone, or pass by themselves: accept the next, or pause for a moment"},
 		serving: {"the server goes on; it may drop the client whose call failed",
 			"an error of one client's read or write that ends the whole server: catch it, close that client, serve the others"},
 		waiting: {"the server goes on waiting",
@@ -48,7 +48,7 @@ var readings = map[kind]map[role]reading{
 			"the client whose call failed is neither dropped nor waited for: its call is tried again and again"},
 		waiting: {"no CPU used while there is nothing to do", "the wait fails, and is tried again at once"},
 		registering: {"no CPU used while there is nothing to do",
-			"a descriptor that is reported ready and that nobody serves, because what was asked of epoll_ctl was not done"},
+			"a descriptor is reported ready and nobody serves it, because epoll_ctl did not do what was asked"},
 		closing: {"no CPU used while there is nothing to do",
 			"the descriptor is still open, and still in the set or registered: it is reported ready, and nobody knows it. Take it out of the set (EPOLL_CTL_DEL), at the latest when it is reported"},
 	},
@@ -65,11 +65,11 @@ var readings = map[kind]map[role]reading{
 	again: {accepting: {"close is called once",
 		"close is called again after an error, or by two owners. Linux frees the number first, whatever it returns: the second call closes another client's descriptor, see close(2)"}},
 	stuck: {
-		accepting: {"a new client is served as soon as no call fails any more",
+		accepting: {"a new client is served as soon as calls stop failing",
 			"after the error the listener is not asked again: its interest stays off, or the thread that accepts has ended"},
-		serving: {"a new client is served as soon as no call fails any more",
-			"what was stopped because of one client's error is not taken up again"},
-		waiting: {"a new client is served as soon as no call fails any more",
+		serving: {"a new client is served as soon as calls stop failing",
+			"what was stopped because of one client's error is never resumed"},
+		waiting: {"a new client is served as soon as calls stop failing",
 			"the thread that waits and accepts has ended, and the process goes on without it: a server nobody can reach"},
 	},
 	stops: {accepting: {"SIGTERM ends the server, and a rung with status 0",

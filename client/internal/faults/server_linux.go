@@ -120,8 +120,8 @@ func (s *server) wanted() (sum time.Duration, now bool) {
 	return sum, now
 }
 
-// stop sends SIGTERM and waits for the end. Of another program's shell we want no
-// more than that it ends.
+// stop sends SIGTERM and waits for the end. All we want of another program's
+// shell is that it ends.
 func (s *server) stop(rung bool) error {
 	if rung {
 		syscall.Kill(s.Pid, syscall.SIGTERM)

@@ -98,7 +98,7 @@ func (e *examiner) watch(ctx context.Context, s *server, h *habits, a, b *client
 	group := family(s.group)
 	listener, first := s.listener(), s.served(a)
 	if listener == "" || first == "" {
-		return fmt.Errorf("no process of it has the socket that listens on %s", s.addr)
+		return fmt.Errorf("none of its processes has the socket that listens on %s", s.addr)
 	}
 	k, err := attach(ctx, s, order{})
 	if err != nil {

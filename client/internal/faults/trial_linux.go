@@ -291,8 +291,8 @@ func (t *trial) talk(ctx context.Context) *problem {
 }
 
 // waitsAlone reports whether the server waits for c alone, in a process or a thread,
-// and this wait has failed: then it was c's own, who may be dropped. The client may
-// know it before strace tells.
+// and this wait has failed: then it was c's own, and c may be dropped. The client may
+// know before strace says so.
 func (t *trial) waitsAlone(ctx context.Context, c *client) bool {
 	if t.f.call.role != waiting || t.f.passing() {
 		return false

@@ -170,7 +170,7 @@ func (t *trial) tale() string {
 	if len(failed) == 0 {
 		return t.f.errno + " was to be the answer to " + strings.Join(t.e.habits.made[t.f.call.name], " and ")
 	}
-	return fmt.Sprintf("%s, and so for %d of %d such calls", failed[0], len(failed), t.k.calls(t.e.habits.made[t.f.call.name]))
+	return fmt.Sprintf("%s; %d of %d such calls failed this way", failed[0], len(failed), t.k.calls(t.e.habits.made[t.f.call.name]))
 }
 
 // plain is the system's error without what surrounds it.
