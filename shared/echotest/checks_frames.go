@@ -36,6 +36,9 @@ var frameChecks = []Check{
 	{Name: "linger-end-of-file", Chapter: chapter5, when: framed, Proof: On(lingerEndOfFile, "-v"),
 		Promise: "a client that closes after a too-long frame is closed at once: its end of file is read once",
 		Cause:   "end of file ends the linger too: otherwise the descriptor stays readable, and the loop spins until the time is over"},
+	{Name: "large-frame-costs", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(largeFrameCosts, "-max-frame", "33554432"),
+		Promise: "a frame of 32 MiB costs hardly more CPU than 8 frames of 4 MiB",
+		Cause:   "what has come of a frame is copied at each read (quadratic): append to it, and let it double when it is full"},
 	{Name: "claims-cost-nothing", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(claimsCostNothing, "-max-frame", "67108864"),
 		Promise: "memory grows with the bytes received, not with the bytes a header claims",
 		Cause:   "a buffer is allocated for the claimed length"},
@@ -323,6 +326,48 @@ func (c *client) sendOn(piece []byte, beat <-chan time.Time) (took time.Duration
 	}
 	return 0, &Failure{Sent: fmt.Sprintf("the header ff 00 00 00, and after the end of file pieces of %d bytes", len(piece)),
 		Want: "the connection ends", Got: fmt.Sprintf("the server has taken %d bytes and keeps reading", sent)}
+}
+
+// largeFrameCosts looks for one cheap large frame: the collector may begin early.
+func largeFrameCosts(s *Server) error {
+	const size, most = 32 << 20, 8
+	if !s.measurable() {
+		return Skipf("CPU is not judged with the race detector")
+	}
+	small, err := s.cpuOfEcho(size/8, size)
+	if err != nil {
+		return err
+	}
+	var ratio float64
+	for range 3 {
+		large, err := s.cpuOfEcho(size, size)
+		if err != nil {
+			return err
+		}
+		if ratio = float64(large) / float64(small); ratio <= most {
+			return nil
+		}
+	}
+	return &Failure{Sent: "8 frames of 4 MiB, then a frame of 32 MiB, three times", Want: fmt.Sprintf("at most %d times the CPU time", most), Got: fmt.Sprintf("%.1f times", ratio)}
+}
+
+// cpuOfEcho is the CPU time that the echo of frames of this size takes, about total
+// bytes of them.
+func (s *Server) cpuOfEcho(size, total int) (time.Duration, error) {
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(size), 1))
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	before, err := s.CPU()
+	if err == nil {
+		err = c.exchange(c.next(int64(total)))
+	}
+	if err != nil {
+		return 0, err
+	}
+	after, err := s.CPU()
+	return after - before, err
 }
 
 func claimsCostNothing(s *Server) error {

@@ -3,6 +3,7 @@ package echotest
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -18,6 +19,9 @@ var pauseChecks = []Check{
 	{Name: "frames-in-hand-small", Alone: true, Chapter: chapter5, when: framed, Proof: On(framesInHand, "-write-buffer", "1"),
 		Promise: "the same with the smallest write buffer, which leaves many frames in hand",
 		Cause:   "after the write buffer has drained only reading is resumed: no event comes for frames already in the read buffer"},
+	{Name: "header-in-hand", Chapter: chapter5, when: framed, Proof: On(headerInHand, "-write-buffer", "1"),
+		Promise: "of a client that is paused nothing is lost that was read, even 1 to 3 bytes of a header after the last whole frame",
+		Cause:   "when the frames in hand have been answered, the beginning of the next one is thrown away"},
 	{Name: "queue-keeps-to-mark", Chapter: chapter5, when: framed, Proof: On(queueKeepsToMark, "-v=json", "-write-buffer", fmt.Sprint(queueMark)),
 		Promise: "a client is paused when its queue has reached -write-buffer, and resumed when it is down to half of that",
 		Cause:   "the queue grows beyond the mark, and unsent bytes are queued without a limit; or one mark serves for both, so that a client is paused and resumed with every write"},
@@ -30,6 +34,44 @@ var pauseChecks = []Check{
 }
 
 func framesInHand(s *Server) error { return sweep(s, false) }
+
+// headerInHand has every read end in a header: with so small a write buffer the
+// server reads 4 KiB at a time, which here are whole frames and a few bytes. No read
+// brings less, because all of it is there before the server begins.
+func headerInHand(s *Server) error {
+	const read, frame = 4096, 1024
+	var all clients
+	defer func() { all.close() }()
+	for part := 1; part <= 3; part++ {
+		first := part // the first frame is so much shorter
+		c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), func(*rand.Rand) int {
+			size := frame - 4 - first
+			first = 0
+			return size
+		}, 16<<20), smallWindow)
+		if err != nil {
+			return err
+		}
+		all = append(all, c)
+	}
+	fill := func(limit int64) func(c *client) error {
+		return func(c *client) error {
+			_, err := c.fill(limit)
+			return err
+		}
+	}
+	if err := s.Suspend(); err != nil {
+		return err
+	}
+	err := all.each(fill(64 * read))
+	if err = errors.Join(err, s.Signal(unix.SIGCONT)); err == nil {
+		err = all.each(fill(mostUnread))
+	}
+	if err == nil {
+		err = all.each(func(c *client) error { return c.exchange(c.whole()) })
+	}
+	return After(err, fmt.Sprintf("frames of %d bytes, unread until the server takes no more; its reads end 1 to 3 bytes into a header", frame))
+}
 
 func pausedMemory(s *Server) error {
 	const n = 12

@@ -72,6 +72,7 @@ var faults = []faulty{
 	{framesPromises, "too-long-unlogged", "too-long", false},
 	{framesPromises, "no-linger", "too-long-while-queued linger-ends lingers", false},
 	{framesPromises, "linger-forever", "linger-ends", false},
+	{framesPromises, "quadratic", "large-frame-costs", true},
 	{framesPromises, "claims-cost", "claims-cost-nothing", true},
 	{framesPromises, "no-bound", "paused-memory", false},
 	{framesPromises, "lost-tail", "end-while-paused", false},

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -458,7 +459,7 @@ func (p *peer) readFrames() error {
 			}
 			defer func() { claimed[0] = 0 }()
 		}
-		payload, err := io.ReadAll(io.LimitReader(r, n))
+		payload, err := readPayload(io.LimitReader(r, n))
 		if int64(len(payload)) < n {
 			return p.inFrame(4+len(payload), cmp.Or(err, io.ErrUnexpectedEOF))
 		}
@@ -468,6 +469,19 @@ func (p *peer) readFrames() error {
 		p.reply(append(header, payload...))
 		if wrong("one-frame-a-read") {
 			r.Discard(r.Buffered())
+		}
+	}
+}
+
+func readPayload(r io.Reader) (payload []byte, err error) {
+	if !wrong("quadratic") {
+		return io.ReadAll(r)
+	}
+	for piece := make([]byte, 64<<10); ; {
+		n, err := r.Read(piece)
+		payload = slices.Concat(payload, piece[:n])
+		if err != nil {
+			return payload, nil
 		}
 	}
 }
