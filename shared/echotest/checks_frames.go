@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // frameChecks: a frame is a 4-byte big-endian length and that many bytes.
@@ -39,6 +43,9 @@ var frameChecks = []Check{
 	{Name: "large-frame-costs", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(largeFrameCosts, "-max-frame", "33554432"),
 		Promise: "a frame of 32 MiB costs hardly more CPU than 8 frames of 4 MiB",
 		Cause:   "what has come of a frame is copied at each read (quadratic): append to it, and let it double when it is full"},
+	{Name: "large-frame-in-pieces", Chapter: chapter5, when: framed, Proof: On(largeFrameInPieces, "-v"),
+		Promise: "next to other clients, a long frame is read in pieces of 64 KiB, so that each costs the others little",
+		Cause:   "a read takes as much as there is, and a long frame makes that much more expensive"},
 	{Name: "claims-cost-nothing", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(claimsCostNothing, "-max-frame", "67108864"),
 		Promise: "memory grows with the bytes received, not with the bytes a header claims",
 		Cause:   "a buffer is allocated for the claimed length"},
@@ -349,6 +356,55 @@ func largeFrameCosts(s *Server) error {
 		}
 	}
 	return &Failure{Sent: "8 frames of 4 MiB, then a frame of 32 MiB, three times", Want: fmt.Sprintf("at most %d times the CPU time", most), Got: fmt.Sprintf("%.1f times", ratio)}
+}
+
+var readLine = regexp.MustCompile(`^read\((\d+)\) = (\d+)`)
+
+// largeFrameInPieces makes the kernel's buffers grow first, or a read could not bring
+// more than a piece anyway.
+func largeFrameInPieces(s *Server) error {
+	const size, piece = 1 << 20, 64 << 10
+	other, err := s.dialMany(1)
+	if err != nil {
+		return err
+	}
+	defer other.close()
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(size), 1))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := errors.Join(c.exchange(c.next(8<<20)), s.Suspend()); err != nil {
+		return err
+	}
+	from := len(s.Stderr.All())
+	_, err = c.fill(size)
+	if err = errors.Join(err, s.Signal(unix.SIGCONT)); err == nil {
+		err = c.exchange(c.next(c.out.Load() - 1))
+	}
+	if err != nil {
+		return err
+	}
+	has, tooMuch := 0, ""
+	s.Stderr.WaitAll(patience, func(list []string) bool {
+		has = 0
+		for _, line := range list[from:] {
+			m := readLine.FindStringSubmatch(line)
+			if m == nil {
+				continue
+			}
+			n, _ := strconv.Atoi(m[2]) // the pattern has digits
+			if has >= piece && n > piece {
+				tooMuch = line
+			}
+			has += n
+		}
+		return has >= size+4
+	})
+	if tooMuch != "" || has != size+4 {
+		return &Failure{Sent: "a frame of 1 MiB, with another client there", Got: fmt.Sprintf("%s; %d bytes in all", tooMuch, has)}
+	}
+	return nil
 }
 
 // cpuOfEcho is the CPU time that the echo of frames of this size takes, about total
