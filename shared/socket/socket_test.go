@@ -83,6 +83,7 @@ func TestListenErrorsNameTheAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer Close(fd)
+	free := next()
 	for addr, want := range map[string]string{
 		Addr(fd).String():  "address already in use",
 		"":                 "not an IP address",
@@ -95,7 +96,10 @@ func TestListenErrorsNameTheAddress(t *testing.T) {
 		"::1:9999":         "not an IP address",
 		"[fe80::1%lo]:0":   "zones",
 	} {
-		_, err := Listen(addr)
+		fd, err := Listen(addr)
+		if now := next(); fd != -1 || now != free {
+			t.Errorf("Listen(%q): descriptor %d with %v; the next one was %d and is %d", addr, fd, err, free, now)
+		}
 		if err == nil || !strings.HasPrefix(err.Error(), "listen tcp "+addr+": ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("Listen(%q): %v, want one line with the address and %q", addr, err, want)
 		}
