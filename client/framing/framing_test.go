@@ -187,6 +187,24 @@ func TestTooLongSent(t *testing.T) {
 	}
 }
 
+// Zero is a maximum like any other: empty frames alone.
+func TestMaximumZero(t *testing.T) {
+	conn := framing.New(&tape{pieces: [][]byte{frame(""), frame("a")}}, framing.MaxFrame(0))
+	var tooLong *framing.TooLongError
+	if err := conn.Send([]byte("a")); !errors.As(err, &tooLong) || tooLong.Max != 0 {
+		t.Errorf("a byte is sent: %v, want a TooLongError", err)
+	}
+	if err := conn.Send(nil); err != nil {
+		t.Errorf("an empty frame is sent: %v", err)
+	}
+	if _, err := recv(t, conn); err != nil {
+		t.Errorf("an empty frame arrives: %v", err)
+	}
+	if _, err := recv(t, conn); !errors.As(err, &tooLong) || tooLong.Max != 0 {
+		t.Errorf("a byte arrives: %v, want a TooLongError", err)
+	}
+}
+
 // The default is what the server's is.
 func TestDefaultMaximum(t *testing.T) {
 	conn := framing.New(&tape{pieces: [][]byte{claim(1<<20 + 1)}})
@@ -245,12 +263,17 @@ func TestAnErrorFreesThePayload(t *testing.T) {
 // tcpPair returns a Conn and the raw other end of its connection.
 func tcpPair(t *testing.T) (*framing.Conn, *net.TCPConn) {
 	t.Helper()
+	return dialedPair(t, context.Background())
+}
+
+func dialedPair(t *testing.T, ctx context.Context) (*framing.Conn, *net.TCPConn) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	conn, err := framing.Dial(context.Background(), listener.Addr().String())
+	conn, err := framing.Dial(ctx, listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -412,6 +435,56 @@ func TestCloseEndsRecv(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, func() { conn.Close() })
 	if _, err := recv(t, conn); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want net.ErrClosed", err)
+	}
+}
+
+// Half a frame makes no unexpected end of it: this side has closed.
+func TestCloseInsideFrame(t *testing.T) {
+	conn, peer := tcpPair(t)
+	peer.Write(frame("half")[:6])
+	conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	recv(t, conn)
+	conn.Close()
+	if _, err := recv(t, conn); !errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v, want net.ErrClosed", err)
+	}
+}
+
+// What ends the connection when the context is cancelled may need a moment: hence
+// the number of frames.
+func TestContextIsForDialAlone(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	conn, peer := dialedPair(t, ctx)
+	go io.Copy(peer, peer)
+	cancel()
+	for i := range 1000 {
+		if err := conn.Send([]byte("still here?")); err != nil {
+			t.Fatalf("frame %d after the context was cancelled: %v", i, err)
+		}
+		if _, err := recv(t, conn); err != nil {
+			t.Fatalf("reply %d after the context was cancelled: %v", i, err)
+		}
+	}
+}
+
+// countWrites is a connection that can write several buffers in one system call:
+// that goes past Write.
+type countWrites struct {
+	*net.TCPConn
+	calls int
+}
+
+func (c *countWrites) Write(p []byte) (int, error) {
+	c.calls++
+	return c.TCPConn.Write(p)
+}
+
+// Two writes would be two packets, since there is TCP_NODELAY.
+func TestOneWriteForAFrame(t *testing.T) {
+	_, peer := tcpPair(t)
+	raw := &countWrites{TCPConn: peer}
+	if err := framing.New(raw).Send([]byte("payload")); err != nil || raw.calls > 1 {
+		t.Errorf("%d calls of Write for a frame (%v), want one, or writev(2) instead", raw.calls, err)
 	}
 }
 
