@@ -102,6 +102,14 @@ func TestCutLendsNoMoreThanThePayload(t *testing.T) {
 	}
 }
 
+func TestCutCopiesNothing(t *testing.T) {
+	stream := encode("ab", "cd")
+	payload, rest, _ := Cut(stream, 8)
+	if &payload[0] != &stream[HeaderSize] || &rest[0] != &stream[HeaderSize+2] {
+		t.Errorf("the payload %q and the rest %q are not parts of the stream", payload, rest)
+	}
+}
+
 func TestAnswer(t *testing.T) {
 	stream := append(encode("a", "", "ccc"), 0, 0)
 	sent := []byte("before")
