@@ -51,6 +51,7 @@ func serveAlone(addr string) {
 
 type alone struct {
 	failed bool
+	last   error // of accept
 	gone   int
 }
 
@@ -72,9 +73,10 @@ func (a *alone) accept(l int) error {
 	case socket.ClientGone(err) && (a.gone < 63 || wrong("never-pauses")) && !wrong("pauses-for-one"):
 		a.gone++
 	default:
-		if !a.failed || wrong("line-each") {
+		if !a.failed && !(err == a.last && wrong("same-error-silent")) || wrong("line-each") {
 			log.Printf("accept: %v", err)
 		}
+		a.last = err
 		if a.failed = true; !wrong("retries") {
 			pause := 100 * time.Millisecond
 			if wrong("long-pause") {

@@ -354,14 +354,15 @@ func acceptBrokenUnread(t *Target) error {
 	return s.Explain(After(s.brokenBy(k, unix.EBADF), "accept(2) fails with EBADF, and nobody reads the log, which is full"))
 }
 
-// acceptUnknown has one such error after another, each its own episode.
+// acceptUnknown has one such error after the other, each an episode of its own, also
+// the one that is like the last.
 func acceptUnknown(s *Server, k *kernel) error {
 	witness, err := s.witness()
 	if err != nil {
 		return err
 	}
 	defer witness.close()
-	for i, errno := range []unix.Errno{unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EMFILE, unix.EPERM} {
+	for i, errno := range []unix.Errno{unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EMFILE, unix.EMFILE, unix.EPERM} {
 		if err := s.episode(k, errno, witness, i+1); err != nil {
 			return After(err, fmt.Sprintf("accept(2) fails with %s each time", unix.ErrnoName(errno)))
 		}

@@ -32,6 +32,7 @@ var faults = []faulty{
 	{alonePromises, "retries", "accept-unknown", false},
 	{alonePromises, "long-pause", "accept-unknown", false},
 	{alonePromises, "one-episode", "accept-unknown", true},
+	{alonePromises, "same-error-silent", "accept-unknown", true},
 	{alonePromises, "line-each", "accept-unknown out-of-descriptors-alone", false},
 	{alonePromises, "broken-retried", "accept-broken accept-broken-unread", true},
 	{alonePromises, "broken-status", "accept-broken", false},
