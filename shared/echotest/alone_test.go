@@ -105,6 +105,9 @@ func echoAlone(fd int, peer netip.AddrPort) {
 		for p := buf[:n]; len(p) > 0; {
 			n, err := socket.Write(fd, p)
 			if err != nil {
+				if err != unix.EPIPE || !wrong("broken-pipe-unlogged") {
+					log.Printf("client %v: write: %v", peer, err)
+				}
 				return
 			}
 			if p = p[n:]; wrong("one-write") {

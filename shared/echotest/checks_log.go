@@ -72,24 +72,39 @@ func logNamesClient(s *Server) error {
 }
 
 // logNamesUnread has a client send and reset before the server reads: what it sent
-// is read, and the answer fails. (Where the kernel drops what was not read, it is
-// the read that fails.)
+// is read, and the answer fails, with EPIPE if the client had half-closed before.
+// (Where the kernel drops what was not read, it is the read that fails.)
 func logNamesUnread(s *Server) error {
+	if err := s.resetsUnread(false, "connection reset by peer"); err != nil {
+		return err
+	}
+	if err := s.resetsUnread(true, "broken pipe"); err != nil {
+		return err
+	}
+	return s.said(2)
+}
+
+func (s *Server) resetsUnread(halfClose bool, reason string) error {
 	c, err := s.dial()
 	if err != nil {
 		return err
 	}
 	defer c.Reset()
+	sent := "a message, and a reset before it was read"
 	err = errors.Join(c.ping(), s.Suspend(), c.send(c.next(c.out.Load())))
+	if halfClose {
+		sent = "a message, a half-close, and a reset before anything was read"
+		err = errors.Join(err, c.CloseWrite())
+	}
 	c.Reset()
 	if err = errors.Join(err, s.Signal(unix.SIGCONT)); err != nil {
 		return err
 	}
 	want := fmt.Sprintf("client %v: ", c.LocalAddr())
-	if line, _ := s.Stderr.Wait(patience, func(string) bool { return true }); !strings.HasPrefix(line, want) {
-		return &Failure{Sent: "a message, and a reset before it was read", Want: want + "write: connection reset by peer", Got: s.Stderr.Excerpt()}
+	if _, ok := s.Stderr.Wait(patience, func(l string) bool { return strings.HasPrefix(l, want) }); !ok {
+		return &Failure{Sent: sent, Want: want + "write: " + reason, Got: s.Stderr.Excerpt()}
 	}
-	return s.said(1)
+	return nil
 }
 
 // offendAll has n such clients, one after the other, and lets the server notice.

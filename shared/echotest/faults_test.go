@@ -53,6 +53,7 @@ var faults = []faulty{
 	{bytesPromises, "reset-unlogged", "log-names-client unread-log-counts", false},
 	{bytesPromises, "log-without-name", "log-names-client", false},
 	{bytesPromises, "line-for-each", "flooded-log", false},
+	{alonePromises, "broken-pipe-unlogged", "log-names-unread", false},
 	{alonePromises, "blocking-log", "unread-log unread-log-counts held-terminal", false},
 	{alonePromises, "owed-lines", "flooded-log-exit", false},
 	// What is narrated.
