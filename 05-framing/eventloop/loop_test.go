@@ -370,6 +370,19 @@ func TestRemoveOfItself(t *testing.T) {
 	}
 }
 
+// What a timer removes is closed before the loop sleeps again. The other end notices.
+func TestRemoveByATimer(t *testing.T) {
+	l := bareLoop(t)
+	ours, theirs := pair(t)
+	add(t, l, ours, unwanted)
+	add(t, l, theirs, func() error { l.Stop(); return nil })
+	l.After(0, func() { remove(t, l, ours) })
+	run(t, l)
+	if isOpen(ours) {
+		t.Error("still open after Run")
+	}
+}
+
 func TestANumberIsUsedAgain(t *testing.T) {
 	l := bareLoop(t)
 	old, _ := pair(t)
