@@ -525,6 +525,26 @@ func TestHandlerErrorEndsRun(t *testing.T) {
 	run(t, l) // it goes on where it was
 }
 
+// The first of two that fail is the last that is called, and a stop in the same turn
+// does not hide what it returned.
+func TestHandlerErrorEndsRunAtOnce(t *testing.T) {
+	l := bareLoop(t)
+	mine := errors.New("mine")
+	calls := 0
+	for range 2 {
+		ours, theirs := pair(t)
+		add(t, l, ours, func() error {
+			calls++
+			l.Stop()
+			return mine
+		})
+		send(t, theirs, "x")
+	}
+	if err := l.Run(); err != mine || calls != 1 {
+		t.Errorf("Run = %v after %d handlers, want the first one's error", err, calls)
+	}
+}
+
 func TestPollerErrorEndsRun(t *testing.T) {
 	l := bareLoop(t)
 	unix.Close(l.poller.fd)
