@@ -450,9 +450,18 @@ func acceptNobody(s *Server, k *kernel) error {
 	return After(err, "accept(2) fails with EMFILE, EAGAIN and EMFILE, and works again")
 }
 
-// acceptWhenOneLeaves has a client leave right after accept was called. One try
-// in which the next call comes before the pause could be over is enough.
+// acceptWhenOneLeaves has clients leave as they should, and by a reset.
 func acceptWhenOneLeaves(s *Server, k *kernel) error {
+	err := s.retriedWhen(k, "leave", func(c *client) { c.Close() })
+	if err == nil {
+		err = s.retriedWhen(k, "reset", func(c *client) { c.Reset() })
+	}
+	return err
+}
+
+// retriedWhen has a client leave right after accept was called. One try in which the
+// next call comes before the pause could be over is enough.
+func (s *Server) retriedWhen(k *kernel, verb string, leave func(*client)) error {
 	const tries = 10
 	leavers, err := s.dialMany(tries)
 	if err != nil {
@@ -471,18 +480,18 @@ func acceptWhenOneLeaves(s *Server, k *kernel) error {
 		if !k.wait("accept", n+1, patience) {
 			return Failf("accept was called only %d times: it is not tried again", n)
 		}
-		c.Close()
+		leave(c)
 		if !k.wait("accept", n+2, patience) {
 			return Failf("accept was called only %d times: it is not tried again", n+1)
 		}
 		calls := k.times("accept")
 		if soonest = min(soonest, calls[n+1].Sub(calls[n])); soonest < 60*time.Millisecond {
 			k.set("accept", nil)
-			return After(waiting.answered(), fmt.Sprintf("accept(2) works again, and %d clients have left", i+1))
+			return After(waiting.answered(), fmt.Sprintf("accept(2) works again; clients that %s before: %d", verb, i+1))
 		}
 	}
-	return &Failure{Sent: fmt.Sprintf("accept(2) fails with EMFILE each time; %d clients leave, each right after a call", tries),
-		Want: "at least once, the next call before 100 ms have passed", Got: fmt.Sprintf("%v at the soonest", soonest)}
+	return &Failure{Sent: fmt.Sprintf("accept(2) fails with EMFILE each time; %d clients %s, each right after a call", tries, verb),
+		Want: "once at least, the next call before 100 ms have passed", Got: fmt.Sprintf("%v at the soonest", soonest)}
 }
 
 // stopWhileAcceptFails keeps one client for as long as two pauses.
