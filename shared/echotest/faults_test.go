@@ -85,5 +85,10 @@ var faults = []faulty{
 	{framesPromises, "stop-answers", "stop-under-fire", false},
 	{framesPromises, "stop-without-limit", "stop-ends-by-drain", true},
 	{framesPromises, "stop-whole-drain", "stop-drains", false},
+	{framesPromises, "stop-accepts", "stop-drains", false},
+	{framesPromises, "stop-tells-64", "stop-drains", true},
+	{framesPromises, "stop-drops-ended", "stop-drains", false},
+	{framesPromises, "stop-prolonged", "stop-ends-by-drain", true},
+	{framesPromises, "stop-slowly", "stop-ends-by-drain", true},
 	{framesPromises, "second-signal", "second-signal", true},
 }

@@ -168,6 +168,7 @@ type crowd struct {
 	mu       sync.Mutex
 	peers    map[*peer]bool
 	stopping bool
+	limit    *time.Timer // ends the stop
 	left     sync.WaitGroup
 	shared   sync.Mutex // of those who keep each other waiting
 }
@@ -233,20 +234,27 @@ func (w *crowd) stop(l net.Listener) {
 	}
 	w.mu.Lock()
 	w.stopping = true
+	limit := *drain
+	if wrong("stop-without-limit") {
+		limit = time.Hour
+	}
+	if wrong("stop-slowly") {
+		limit = max(limit, time.Second)
+	}
+	w.limit = time.AfterFunc(limit, cli.Exit)
+	told := 0
 	for p := range w.peers {
-		if !wrong("stop-answers") {
+		if told++; !wrong("stop-answers") && (told <= 64 || !wrong("stop-tells-64")) {
 			p.SetReadDeadline(time.Unix(1, 0))
+		}
+		if p.hasEnded() && wrong("stop-drops-ended") {
+			p.Close()
 		}
 	}
 	w.mu.Unlock()
 	if !wrong("stop-accepts") {
 		l.Close()
 	}
-	limit := *drain
-	if wrong("stop-without-limit") {
-		limit = time.Hour
-	}
-	time.AfterFunc(limit, cli.Exit)
 	if w.left.Wait(); wrong("stop-whole-drain") {
 		select {}
 	}
@@ -277,6 +285,12 @@ func (p *peer) end() {
 	p.ended = true
 	p.more.Broadcast()
 	p.mu.Unlock()
+}
+
+func (p *peer) hasEnded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
 }
 
 // serve reads here, and writes on another goroutine.
@@ -317,9 +331,16 @@ func (p *peer) nameInLog() any {
 
 // leave ends the connection: politely, unless the client has.
 func (p *peer) leave(err error) {
+	if p.timer != nil {
+		p.timer.Stop()
+	}
 	if !errors.Is(err, io.EOF) && !wrong("no-linger") {
 		p.CloseWrite()
-		if p.SetReadDeadline(time.Now().Add(2 * time.Second)); wrong("linger-forever") {
+		linger := 2 * time.Second
+		if wrong("linger-idle") && *idle > 0 {
+			linger = min(linger, *idle)
+		}
+		if p.SetReadDeadline(time.Now().Add(linger)); wrong("linger-forever") {
 			p.SetReadDeadline(time.Time{})
 		}
 		var limit int64 = 16 << 20
@@ -330,9 +351,6 @@ func (p *peer) leave(err error) {
 	}
 	if wrong("resets") {
 		p.SetLinger(0)
-	}
-	if p.timer != nil {
-		p.timer.Stop()
 	}
 	if !wrong("descriptor-leak") && !wrong("no-end-of-file") {
 		p.Close()
@@ -363,7 +381,7 @@ func (p *peer) send() {
 		if wrong("one-at-a-time") {
 			p.crowd.shared.Lock()
 		}
-		_, err := p.Write(out)
+		err := p.writeAll(out)
 		if wrong("one-at-a-time") {
 			p.crowd.shared.Unlock()
 		}
@@ -378,6 +396,25 @@ func (p *peer) send() {
 			p.timer.Reset(*idle)
 		}
 	}
+}
+
+// writeAll writes b, with one fault in pieces, each of which gives the stop more time.
+func (p *peer) writeAll(b []byte) (err error) {
+	if !wrong("stop-prolonged") {
+		_, err = p.Write(b)
+		return err
+	}
+	for len(b) > 0 && err == nil {
+		n := min(len(b), 64<<10)
+		_, err = p.Write(b[:n])
+		b = b[n:]
+		p.crowd.mu.Lock()
+		if p.crowd.limit != nil {
+			p.crowd.limit.Reset(*drain)
+		}
+		p.crowd.mu.Unlock()
+	}
+	return err
 }
 
 var last struct { // what was read last, of anybody
@@ -443,6 +480,9 @@ func (p *peer) readFrames() error {
 			n = int64(binary.LittleEndian.Uint32(header))
 		}
 		if n > int64(*maxFrame) || n == int64(*maxFrame) && wrong("greatest-refused") {
+			if wrong("too-long-twice") {
+				log.Printf("client %v: protocol error", p.RemoteAddr())
+			}
 			if !wrong("too-long-unlogged") {
 				log.Printf("client %v: frame of %d bytes, the maximum is %d", p.RemoteAddr(), n, *maxFrame)
 			}
