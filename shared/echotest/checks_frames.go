@@ -32,10 +32,10 @@ var frameChecks = []Check{
 		Promise: "a header over -max-frame ends that client: replies to the frames before it, then end of file, one log line, others unharmed",
 		Cause:   "the length is compared after conversion to a signed type or after adding 4, or memory is allocated for it"},
 	{Name: "too-long-while-queued", OnWire: true, Chapter: chapter5, when: framed, Proof: On(tooLongWhileQueued),
-		Promise: "the replies owed before a too-long frame arrive, even when the client reads late and keeps sending",
-		Cause:   "close(2) with unread input sends RST, which destroys what was sent: shut down the sending side, read and discard for a while, then close"},
-	{Name: "linger-ends", OnWire: true, Chapter: chapter5, when: framed, Proof: On(lingerEnds, "-idle-timeout", "1m"),
-		Promise: "a client that keeps sending after a too-long frame is read from for a while, but not forever",
+		Promise: "the replies owed before a too long frame arrive, also when the client reads late and sends on",
+		Cause:   "close(2) with unread input sends RST, which destroys what was sent: shutdown the sending side, read and discard for a while, then close"},
+	{Name: "linger-ends", OnWire: true, Chapter: chapter5, when: framed, Proof: lingerWhateverIdle,
+		Promise: "a client that sends on after a too long frame is listened to for a while, but not forever, whatever -idle-timeout is",
 		Cause:   "close(2) follows the protocol error at once, or what is read and discarded after it has no bound in time and size"},
 	{Name: "linger-end-of-file", Chapter: chapter5, when: framed, Proof: On(lingerEndOfFile, "-v"),
 		Promise: "a client that closes after a too-long frame is closed at once: its end of file is read once",
@@ -139,13 +139,15 @@ func greatestFrame(s *Server) error {
 	return c.exchange(5 * int64(len(c.block)))
 }
 
+var tooLongs = []uint32{defaultMaxFrame + 1, 1<<31 - 1, 1 << 31, 1<<32 - 4, 1<<32 - 1}
+
 func tooLong(s *Server) error {
 	witness, err := s.dialMany(1)
 	if err != nil {
 		return err
 	}
 	defer witness.close()
-	for _, length := range []uint32{defaultMaxFrame + 1, 1<<31 - 1, 1 << 31, 1<<32 - 4, 1<<32 - 1} {
+	for _, length := range tooLongs {
 		header := binary.BigEndian.AppendUint32(nil, length)
 		did := "3 frames, then the header " + show(header) + " and 64 KiB more"
 		resident, _, err := s.growth(func() error { return s.overstep(header) })
@@ -159,7 +161,13 @@ func tooLong(s *Server) error {
 			return After(err, "another client: "+did)
 		}
 	}
-	return nil
+	if s.Process == nil {
+		return nil
+	}
+	if err := s.settled(); err != nil {
+		return err
+	}
+	return s.said(len(tooLongs))
 }
 
 // overstep sends three frames and the header of one that is too long.
@@ -180,6 +188,8 @@ func (s *Server) overstep(header []byte) error {
 	if err := c.drain(); err != nil {
 		return err
 	}
+	c.Write(make([]byte, 1000)) // is ignored, and not worth another line
+	c.Close()
 	return s.logged(c, fmt.Sprint(binary.BigEndian.Uint32(header)))
 }
 
@@ -229,6 +239,41 @@ func tooLongWhileQueued(s *Server) error {
 		}
 		if err = errors.Join(err, <-sent); err != nil {
 			return After(err, fmt.Sprintf("%d bytes of frames, a too-long header and %d MiB more, before any was read", c.out.Load(), tooMuch>>20))
+		}
+	}
+	return nil
+}
+
+// lingerWhateverIdle has a linger end, with an idle timeout that is much longer, and not end, with
+// one that is much shorter.
+func lingerWhateverIdle(t *Target) error {
+	err := On(lingerEnds, "-idle-timeout", "1m")(t)
+	if err == nil {
+		err = After(On(lingerGoesOn, "-idle-timeout", "100ms")(t), "with -idle-timeout 100ms")
+	}
+	return err
+}
+
+// lingerGoesOn has a client send a byte now and then after the end of file, for
+// several times the idle timeout.
+func lingerGoesOn(s *Server) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte{0xff, 0, 0, 0}); err != nil {
+		return err
+	}
+	if err := c.RecvEOF(); err != nil {
+		return err
+	}
+	beat := time.NewTicker(50 * time.Millisecond)
+	defer beat.Stop()
+	for start := time.Now(); time.Since(start) < 450*time.Millisecond; <-beat.C {
+		if _, err := c.Write([]byte{0}); err != nil {
+			return &Failure{Sent: "the header ff 00 00 00, and after the end of file a byte every 50 ms", Want: "a server that reads and ignores them for a while",
+				Got: fmt.Sprintf("an end of the connection after %v", time.Since(start)), Cause: "the time to linger is that of -idle-timeout"}
 		}
 	}
 	return nil
