@@ -21,7 +21,7 @@ var hostileChecks = []Check{
 	{Name: "half-close-queued", OnWire: true, Alone: true, Chapter: chapter2, Proof: On(halfCloseQueued),
 		Promise: "a client that half-closes before it reads anything gets every byte, then end of file",
 		Cause:   "at end of file the connection is closed although bytes are still unsent"},
-	{Name: "idle-timeout", Chapter: chapter5, when: framed, Proof: On(idleTimeout, "-idle-timeout", "400ms", "-write-buffer", "1048576"),
+	{Name: "idle-timeout", Chapter: chapter5, when: framed, Proof: idleTimeouts,
 		Promise: "-idle-timeout closes clients that say nothing, never finish a frame, take no reply or have fallen silent, and no others",
 		Cause:   "the time counts from the last byte instead of the last reply taken; or a timer that fired too early is not set again; or it outlives its client, and closes the one that now has its descriptor"},
 	{Name: "linger-leaves-no-timer", Chapter: chapter5, when: framed, Proof: On(lingerLeavesNoTimer, "-idle-timeout", "1s"),

@@ -82,6 +82,7 @@ var faults = []faulty{
 	{framesPromises, "lost-tail", "end-while-paused", false},
 	{framesPromises, "idle-twice", "idle-timeout", false},
 	{framesPromises, "no-idle-timeout", "idle-timeout", false},
+	{framesPromises, "idle-until-empty", "idle-timeout", false},
 	// A stop that drains.
 	{framesPromises, "stop-drops", "stop-drains stop-under-fire", false},
 	{framesPromises, "stop-answers", "stop-under-fire", false},

@@ -392,24 +392,20 @@ func (p *peer) send() {
 			p.mu.Unlock()
 			return
 		}
-		if p.timer != nil {
-			p.timer.Reset(*idle)
-		}
 	}
 }
 
-// writeAll writes b, with one fault in pieces, each of which gives the stop more time.
+// writeAll writes b in pieces: each that is taken is a sign of life.
 func (p *peer) writeAll(b []byte) (err error) {
-	if !wrong("stop-prolonged") {
-		_, err = p.Write(b)
-		return err
-	}
 	for len(b) > 0 && err == nil {
 		n := min(len(b), 64<<10)
 		_, err = p.Write(b[:n])
 		b = b[n:]
+		if p.timer != nil && err == nil && (len(b) == 0 || !wrong("idle-until-empty")) {
+			p.timer.Reset(*idle)
+		}
 		p.crowd.mu.Lock()
-		if p.crowd.limit != nil {
+		if p.crowd.limit != nil && wrong("stop-prolonged") {
 			p.crowd.limit.Reset(*drain)
 		}
 		p.crowd.mu.Unlock()
