@@ -62,7 +62,7 @@ func TestCallsAsJSON(t *testing.T) {
 		pass(1500 * time.Microsecond)
 		Done(Call{Name: "accept", Arg: 3, Result: 7, Words: "127.0.0.1:51514"})
 		Done(Call{Name: "read", Arg: 7, Result: 6, Bytes: []byte("hello\n")})
-		Done(Call{Name: "read", Arg: 7, Result: 40, Bytes: make([]byte, 40)})
+		Done(Call{Name: "read", Arg: 7, Result: 40, Bytes: []byte(strings.Repeat("a", 32) + "and more")})
 		Done(Call{Name: "read", Arg: 7, Words: "end of file"})
 		Done(Call{Name: "write", Arg: 7, Result: -1, Err: unix.EPIPE})
 		Registration("epoll_ctl", 4, 7, true, true, nil)
@@ -70,8 +70,8 @@ func TestCallsAsJSON(t *testing.T) {
 		l.expectJSON(
 			`{"t":1500,"kind":"call","call":"accept","arg":3,"result":7,"words":"127.0.0.1:51514"}`,
 			`{"t":1500,"kind":"call","call":"read","arg":7,"result":6,"words":"\"hello\\n\"","bytes":"aGVsbG8K"}`,
-			fmt.Sprintf(`{"t":1500,"kind":"call","call":"read","arg":7,"result":40,"words":"\"%s\"...","bytes":"%s="}`,
-				strings.Repeat(`\\x00`, 32), strings.Repeat("A", 43)),
+			fmt.Sprintf(`{"t":1500,"kind":"call","call":"read","arg":7,"result":40,"words":"\"%s\"...","bytes":"%sYWE="}`,
+				strings.Repeat("a", 32), strings.Repeat("YWFh", 10)),
 			`{"t":1500,"kind":"call","call":"read","arg":7,"result":0,"words":"end of file"}`,
 			`{"t":1500,"kind":"call","call":"write","arg":7,"errno":"EPIPE","words":"broken pipe"}`,
 			`{"t":1500,"kind":"call","call":"epoll_ctl","arg":4,"result":0,"words":"descriptor 7: read, write","fd":7,"want":{"read":[7],"write":[7]}}`,

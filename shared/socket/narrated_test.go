@@ -106,6 +106,14 @@ func TestNarration(t *testing.T) {
 	}
 }
 
+// carried is how many bytes a read or write is told to have carried; nil: it failed.
+func carried(result *int) int {
+	if result == nil {
+		return 0
+	}
+	return *result
+}
+
 // shapes turns objects into short lines.
 func shapes(t *testing.T, narrative *bytes.Buffer) (all []string) {
 	t.Helper()
@@ -116,12 +124,16 @@ func shapes(t *testing.T, narrative *bytes.Buffer) (all []string) {
 			Result                   *int
 			Timeout                  *int64
 			Want, Ready              *narrate.Set
+			Bytes                    []byte
 		}
 		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
 			t.Fatalf("%s: %v", lines.Text(), err)
 		}
 		if o.Call == "socket" && o.Result == nil || o.Kind != "enter" && o.Kind != "call" {
 			t.Errorf("an object that is not expected: %s", lines.Text())
+		}
+		if carries := o.Call == "read" || o.Call == "write"; carries && o.Kind == "call" && len(o.Bytes) != carried(o.Result) {
+			t.Errorf("%d bytes in %s", len(o.Bytes), lines.Text())
 		}
 		words := []string{o.Call, fmt.Sprint(o.Arg)}
 		if o.Kind == "enter" {
