@@ -170,7 +170,8 @@ func tooLong(s *Server) error {
 	return s.said(len(tooLongs))
 }
 
-// overstep sends three frames and the header of one that is too long.
+// overstep sends three frames and the header of one that is too long. What comes after
+// it is ignored, and worth no other line, nor is a reset.
 func (s *Server) overstep(header []byte) error {
 	c, err := s.dial()
 	if err != nil {
@@ -188,8 +189,12 @@ func (s *Server) overstep(header []byte) error {
 	if err := c.drain(); err != nil {
 		return err
 	}
-	c.Write(make([]byte, 1000)) // is ignored, and not worth another line
-	c.Close()
+	c.Write(make([]byte, 1000))
+	if header[3]&1 > 0 {
+		c.Reset()
+	} else {
+		c.Close()
+	}
 	return s.logged(c, fmt.Sprint(binary.BigEndian.Uint32(header)))
 }
 

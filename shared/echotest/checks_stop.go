@@ -80,9 +80,12 @@ func stopOwesNothing(t *Target) error {
 	if err == nil && code != 0 {
 		err = errors.New(s.State())
 	}
+	if err == nil && len(s.Stderr.All()) > 0 {
+		err = errors.New("lines on standard error: that clients stay is no news at a stop")
+	}
 	if err != nil {
 		err = &Failure{Sent: "SIGTERM with -drain 30s; 3 clients take what they are owed, and stay",
-			Want: "exit status 0 after 2 s or so, the time to linger", Got: err.Error()}
+			Want: "exit status 0 after 2 s or so, the time to linger, and nothing said", Got: err.Error()}
 	}
 	return s.Explain(err)
 }
