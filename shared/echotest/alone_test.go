@@ -96,6 +96,11 @@ func echoAlone(fd int, peer netip.AddrPort) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := readAlone(fd, buf)
+		if unusual := err != nil && err != unix.ECONNRESET; unusual && wrong("read-errors-end") {
+			cli.Fatal(err)
+		} else if unusual && wrong("read-errors-ignored") {
+			continue
+		}
 		if err != nil {
 			log.Printf("client %v: read: %v", peer, err)
 		}

@@ -3,6 +3,7 @@ package echotest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"slices"
@@ -18,8 +19,11 @@ import (
 // socket needs.
 var acceptChecks = []Check{
 	{Name: "accept-one-client", Alone: true, Chapter: chapter1, Proof: hostile(acceptOneClient),
-		Promise: "an accept(2) error that concerns one client affects nobody else: the next is accepted at once",
-		Cause:   "the error ends the server, pauses it, or is logged; accept(2) lists such errors: treat them like EAGAIN"},
+		Promise: "an error of accept(2) that concerns one client is that client's: the next is accepted at once",
+		Cause:   "the error ends the server, pauses it, or is logged; accept(2) lists them: treat them like EAGAIN"},
+	{Name: "client-fails", Chapter: chapter1, Proof: clientFails,
+		Promise: "an error of read(2) or write(2), whichever it is, ends that client, is logged with its name, and hurts no other",
+		Cause:   "an error that nobody thought of ends the server, or is taken for EAGAIN: but for EAGAIN and EINTR, an error is the client's end"},
 	{Name: "accept-in-a-row", Chapter: chapter1, Proof: hostile(acceptInARow),
 		Promise: "when accept(2) fails for one client after another, the server pauses after 64 and goes on serving",
 		Cause:   "an error that should concern one client, but never ends, is retried without a pause"},
@@ -77,6 +81,57 @@ func hostile(run func(*Server, *kernel) error) func(*Target) error {
 		}
 		return s.Explain(err)
 	}
+}
+
+// clientFails has one call after the other fail for a client that is the only one, so
+// that it is known whose call it is. A server asleep in read(2) fails at its next.
+func clientFails(t *Target) error {
+	k := newKernel()
+	k.io = true
+	s, err := t.startWithKernel(k, proc.Command{})
+	if err != nil {
+		return err
+	}
+	defer s.Kill()
+	for _, failing := range []struct {
+		call  string
+		errno unix.Errno
+	}{{"read", unix.ETIMEDOUT}, {"read", unix.EHOSTUNREACH}, {"read", unix.ENOMEM}, {"read", unix.EIO},
+		{"write", unix.ETIMEDOUT}, {"write", unix.EHOSTUNREACH}, {"write", unix.ENOBUFS}, {"write", unix.EIO}} {
+		if err = s.failsOnce(k, failing.call, failing.errno); err == nil {
+			err = s.alive()
+		}
+		if err != nil {
+			return s.Explain(After(err, fmt.Sprintf("%s(2) fails with %s, once", failing.call, unix.ErrnoName(failing.errno))))
+		}
+	}
+	return s.Explain(s.Stop())
+}
+
+// failsOnce wants the end of a client one of whose calls fails, and a line that says so.
+func (s *Server) failsOnce(k *kernel, call string, errno unix.Errno) error {
+	c, err := s.dialWith(newStream(s.Promises, seeds.Add(1), sized(2000), 10))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for range 3 { // turns, in which the server notices that the one before has left
+		if err := c.ping(); err != nil {
+			return err
+		}
+	}
+	k.set(call, first(1, errno))
+	defer k.set(call, nil)
+	c.Write(c.at(c.out.Load(), 2000+4)) // a frame and a message end there; it may be too late for it
+	c.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		return &Failure{Want: "the end of that client's connection", Got: "nothing"}
+	}
+	want := fmt.Sprintf("client %v: %s: %v", c.LocalAddr(), call, errno)
+	if _, ok := s.Stderr.Wait(patience, func(l string) bool { return l == want }); !ok {
+		return &Failure{Want: "a line: " + want, Got: s.Stderr.Excerpt()}
+	}
+	return nil
 }
 
 // ofOneClient are the errors that accept(2) says to treat like EAGAIN, and

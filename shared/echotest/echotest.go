@@ -172,8 +172,12 @@ func Main(m *testing.M, main func()) {
 		os.Exit(m.Run())
 	}
 	os.Unsetenv(asServer)
-	if socket, ok := proc.Handed()[kernelSocket]; ok {
-		surrender(socket)
+	handed := proc.Handed()
+	if socket, ok := handed[kernelSocket]; ok {
+		surrender(socket, false)
+	}
+	if socket, ok := handed[kernelSocketIO]; ok {
+		surrender(socket, true)
 	}
 	main()
 	os.Exit(0) // what a main that returns would do

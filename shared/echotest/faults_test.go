@@ -37,6 +37,8 @@ var faults = []faulty{
 	{alonePromises, "broken-retried", "accept-broken accept-broken-unread", true},
 	{alonePromises, "broken-status", "accept-broken", false},
 	{alonePromises, "one-write", "signal-storm", false},
+	{alonePromises, "read-errors-end", "client-fails", false},
+	{alonePromises, "read-errors-ignored", "client-fails", false},
 	// What the operator sees.
 	{bytesPromises, "no-ready-line", "echo", false},
 	{bytesPromises, "pid", "echo", false},

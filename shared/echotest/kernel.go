@@ -8,12 +8,16 @@ import (
 )
 
 // kernelSocket is the name of the socket that a server is handed to hand its
-// system calls to the tests.
-const kernelSocket = "kernel"
+// system calls to the tests, and kernelSocketIO that for read(2) and write(2) as well.
+const (
+	kernelSocket   = "kernel"
+	kernelSocketIO = "kernel-io"
+)
 
 // A kernel answers some of the system calls of one server, each call with an
 // error or by letting the real kernel do it.
 type kernel struct {
+	io     bool // read and write are among them
 	mu     sync.Mutex
 	plans  map[string]plan
 	made   map[string][]time.Time // when each call came, since its plan was made

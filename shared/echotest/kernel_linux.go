@@ -36,15 +36,15 @@ func (k *kernel) decide(call string, now time.Time) unix.Errno {
 	return 0
 }
 
-// surrender is the server's side. The Go runtime opens its own epoll instance with
-// the first file that can be polled: that is done here first, so that no plan
-// hits it.
-func surrender(socket int) {
+// surrender is the server's side. The Go runtime opens an epoll instance of its
+// own with the first file that can be polled: before, so that a plan does not
+// meet it.
+func surrender(socket int, io bool) {
 	if r, w, err := os.Pipe(); err == nil {
 		r.Close()
 		w.Close()
 	}
-	fd, err := filter()
+	fd, err := filter(io)
 	word, rights := "ok", []byte(nil)
 	if err == nil {
 		rights = unix.UnixRights(fd)
@@ -56,25 +56,38 @@ func surrender(socket int) {
 	unix.Close(fd)
 }
 
-// names are those of the calls that are announced. Of fcntl(2) it is only F_SETFL.
+// names are those of the calls that are announced. Of fcntl(2) it is only F_SETFL; of
+// read(2) and write(2) those of more than 512 bytes, which are neither the Go runtime's
+// nor a loop's own, nor a line of the log.
 var names = map[int32]string{unix.SYS_ACCEPT4: "accept", unix.SYS_PSELECT6: "select", unix.SYS_FCNTL: "fcntl",
-	unix.SYS_EPOLL_CREATE1: "epoll_create1", unix.SYS_EPOLL_CTL: "epoll_ctl"}
+	unix.SYS_EPOLL_CREATE1: "epoll_create1", unix.SYS_EPOLL_CTL: "epoll_ctl", unix.SYS_READ: "read", unix.SYS_WRITE: "write"}
 
 // announced is the program that looks at a call, see seccomp(2).
-func announced() (program []unix.SockFilter) {
+func announced(io bool) (program []unix.SockFilter) {
 	const (
 		load, ret   = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_RET | unix.BPF_K
 		jumpIfEqual = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+		jumpIfMore  = unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K
 		number      = 0  // offsets in struct seccomp_data
 		second      = 24 // argument, the half of it that counts where the low one comes first
+		third       = 32
 	)
 	program = append(program, unix.SockFilter{Code: load, K: number})
 	for nr := range names {
-		if nr == unix.SYS_FCNTL {
+		if nr == unix.SYS_FCNTL || nr == unix.SYS_READ || nr == unix.SYS_WRITE {
 			continue
 		}
 		program = append(program, unix.SockFilter{Code: jumpIfEqual, Jf: 1, K: uint32(nr)},
 			unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_USER_NOTIF})
+	}
+	if io {
+		program = append(program,
+			unix.SockFilter{Code: jumpIfEqual, Jt: 1, K: unix.SYS_READ},
+			unix.SockFilter{Code: jumpIfEqual, Jf: 4, K: unix.SYS_WRITE},
+			unix.SockFilter{Code: load, K: third},
+			unix.SockFilter{Code: jumpIfMore, Jf: 1, K: 512},
+			unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_USER_NOTIF},
+			unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW})
 	}
 	return append(program,
 		unix.SockFilter{Code: jumpIfEqual, Jf: 3, K: unix.SYS_FCNTL},
@@ -86,8 +99,8 @@ func announced() (program []unix.SockFilter) {
 
 // filter has every thread stop at the calls that are announced, until somebody
 // who holds the descriptor has decided about the call.
-func filter() (fd int, err error) {
-	program := announced()
+func filter(io bool) (fd int, err error) {
+	program := announced(io)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
@@ -109,6 +122,11 @@ func filter() (fd int, err error) {
 // kernel that is returned.
 func (t *Target) startHostile(with proc.Command, args ...string) (s *Server, k *kernel, err error) {
 	k = newKernel()
+	s, err = t.startWithKernel(k, with, args...)
+	return s, k, err
+}
+
+func (t *Target) startWithKernel(k *kernel, with proc.Command, args ...string) (s *Server, err error) {
 	err = t.handOver(k, with, func(with proc.Command) (err error) {
 		s, err = t.StartWith(with, args...)
 		return err
@@ -116,7 +134,7 @@ func (t *Target) startHostile(with proc.Command, args ...string) (s *Server, k *
 	if err != nil && s != nil {
 		s.Kill()
 	}
-	return s, k, err
+	return s, err
 }
 
 // handOver has start start a server, and k answer its calls from the first one on.
@@ -132,7 +150,11 @@ func (t *Target) handOver(k *kernel, with proc.Command, start func(proc.Command)
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "kernel")
 	defer unix.Close(pair[0])
-	with.Files = map[string]*os.File{kernelSocket: theirs}
+	name := kernelSocket
+	if k.io {
+		name = kernelSocketIO
+	}
+	with.Files = map[string]*os.File{name: theirs}
 	got := make(chan error, 1) // ends when the server has surrendered, or ends
 	go func() {
 		fd, err := receive(pair[0])
