@@ -19,7 +19,7 @@ var fairChecks = []Check{
 		Promise: "a client that sends as fast as it can does not starve the others",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
 	{Name: "turns-are-fair", Measures: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(turnsAreFair, "-v=json"),
-		Promise: "a client that has sent megabytes at once is not served completely before the others get a turn",
+		Promise: "a client that has sent megabytes at once is not served to its end before the others, nor before one that connects",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
 	{Name: "floods-are-fair", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(floodsAreFair),
 		Promise: "a client beside 20 that flood the server with frames of 1 MiB gets its reply after a little of each",
@@ -163,9 +163,10 @@ func (c *client) servedBeside(n int, served func() int64) (int64, error) {
 	return each[n/2], nil
 }
 
-// turnsAreFair lets one client send megabytes and ten others a message each
-// while the server is suspended, and then looks in the narration for what was
-// read of the one before the last of the ten: a buffer in each of two turns.
+// turnsAreFair lets one client send megabytes and eleven others a message each
+// while the server is suspended, one of whom has just connected, and then looks in
+// the narration for what was read of the one before the last of the eleven: a buffer
+// in each of two turns.
 func turnsAreFair(s *Server) error {
 	const burst, rounds = 3 << 20, 5
 	most := 2 * 64 << 10
@@ -203,14 +204,14 @@ func turnsAreFair(s *Server) error {
 	}
 	slices.Sort(before)
 	if got := before[rounds/2]; got > most {
-		return &Failure{Sent: fmt.Sprintf("%d MiB by one client and a message by each of 10 others, all at once", burst>>20),
-			Want: "10 replies within a turn or two", Got: fmt.Sprintf("%d KiB read from the one before the last of the 10", got>>10)}
+		return &Failure{Sent: fmt.Sprintf("%d MiB by one client and a message by each of 11 others, all at once; one of them is new", burst>>20),
+			Want: "11 replies within a turn or two", Got: fmt.Sprintf("%d KiB of the one read before the last of the 11", got>>10)}
 	}
 	return nil
 }
 
 // burstAgainst tells how many bytes of big were read before every other client
-// was, and whether the narration of that is whole.
+// was, also a new one, and whether the narration of that is whole.
 func (s *Server) burstAgainst(j *Journal, big *client, burst int64, others clients) (before int, whole bool, err error) {
 	if err := s.Suspend(); err != nil {
 		return 0, false, err
@@ -219,6 +220,12 @@ func (s *Server) burstAgainst(j *Journal, big *client, burst int64, others clien
 	if _, err := big.fill(burst); err != nil {
 		return 0, false, err
 	}
+	newcomer, err := s.dial()
+	if err != nil {
+		return 0, false, err
+	}
+	defer newcomer.Close()
+	others = append(others[:len(others):len(others)], newcomer)
 	for _, o := range others {
 		if err := o.send(o.next(o.out.Load())); err != nil {
 			return 0, false, err
