@@ -54,7 +54,13 @@ func (s *Server) offend() error {
 	return c.ping() // a reset before accept(2) is reported to nobody on some systems
 }
 
+// logNamesClient has the second of three clients end badly, where there can be three.
 func logNamesClient(s *Server) error {
+	first, err := s.witness()
+	if err != nil {
+		return err
+	}
+	defer first.close()
 	c, err := s.dial()
 	if err != nil {
 		return err
@@ -63,6 +69,11 @@ func logNamesClient(s *Server) error {
 	if err := c.ping(); err != nil {
 		return err
 	}
+	last, err := s.witness()
+	if err != nil {
+		return err
+	}
+	defer last.close()
 	c.Reset()
 	want := fmt.Sprintf("client %v: read: connection reset by peer", c.LocalAddr())
 	if line, _ := s.Stderr.Wait(patience, func(string) bool { return true }); line != want {
@@ -91,7 +102,10 @@ func (s *Server) resetsUnread(halfClose bool, reason string) error {
 	}
 	defer c.Reset()
 	sent := "a message, and a reset before it was read"
-	err = errors.Join(c.ping(), s.Suspend(), c.send(c.next(c.out.Load())))
+	err = c.ping()
+	last, failed := s.witness()
+	defer last.close()
+	err = errors.Join(err, failed, s.Suspend(), c.send(c.next(c.out.Load())))
 	if halfClose {
 		sent = "a message, a half-close, and a reset before anything was read"
 		err = errors.Join(err, c.CloseWrite())

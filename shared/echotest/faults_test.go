@@ -54,6 +54,7 @@ var faults = []faulty{
 	{bytesPromises, "talkative", "quiet", false},
 	{bytesPromises, "reset-unlogged", "log-names-client unread-log-counts", false},
 	{bytesPromises, "log-without-name", "log-names-client", false},
+	{bytesPromises, "log-names-newest", "log-names-client", false},
 	{bytesPromises, "line-for-each", "flooded-log", false},
 	{alonePromises, "broken-pipe-unlogged", "log-names-unread", false},
 	{alonePromises, "blocking-log", "unread-log unread-log-counts held-terminal", false},

@@ -167,6 +167,7 @@ func listenOn(addr string) (net.Listener, error) {
 type crowd struct {
 	mu       sync.Mutex
 	peers    map[*peer]bool
+	newest   net.Addr
 	stopping bool
 	limit    *time.Timer // ends the stop
 	left     sync.WaitGroup
@@ -213,6 +214,7 @@ func (w *crowd) welcome(c *net.TCPConn) {
 		p.timer = time.AfterFunc(*idle, p.idled)
 	}
 	w.peers[p] = true
+	w.newest = c.RemoteAddr()
 	w.left.Add(1)
 	go p.serve()
 }
@@ -325,6 +327,11 @@ func (p *peer) serve() {
 func (p *peer) nameInLog() any {
 	if wrong("log-without-name") {
 		return "somebody"
+	}
+	if wrong("log-names-newest") {
+		p.crowd.mu.Lock()
+		defer p.crowd.mu.Unlock()
+		return p.crowd.newest
 	}
 	return p.RemoteAddr()
 }
