@@ -36,7 +36,7 @@ func serveAlone(addr string) {
 	fmt.Printf("listening on %v (pid %d)\n", socket.Addr(l), os.Getpid())
 	if wrong("wakes") {
 		go func() {
-			for range time.Tick(10 * time.Millisecond) {
+			for range time.Tick(500 * time.Millisecond) {
 				narrate.Done(narrate.Call{Name: "select", Arg: 0})
 			}
 		}()
@@ -90,6 +90,9 @@ func (a *alone) accept(l int) error {
 
 func echoAlone(fd int, peer netip.AddrPort) {
 	defer socket.Close(fd)
+	if wrong("closes-twice") {
+		defer socket.Close(fd)
+	}
 	if wrong("nagle") {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 0)
 	}

@@ -33,6 +33,9 @@ var narrationChecks = []Check{
 	{Name: "narration-bytes", Chapter: chapter1, Proof: On(narrationBytes, "-v"),
 		Promise: "bytes that are a number, or not text, are shown as numbers",
 		Cause:   "strconv.Quote writes the length 33 as an exclamation mark, and 7 as \\a"},
+	{Name: "closed-once", Chapter: chapter1, Proof: On(closedOnce, "-v"),
+		Promise: "a descriptor is closed once, whatever ends its client",
+		Cause:   "close(2) on two ways out: the second time, the number may be another client's"},
 	{Name: "narration-json", Chapter: chapter1, Proof: On(narrationJSON, "-v=json"),
 		Promise: "-v=json prints each call as an object, in order, with time and place",
 		Cause:   "a call that may sleep without its enter, a time that goes backwards, or a place outside the rung"},
@@ -230,15 +233,40 @@ func (s *Server) sleepsIn(calls ...string) error {
 // sleepsOn wants nothing to be said for a while. What was told before may come late,
 // but not again and again.
 func (s *Server) sleepsOn() error {
-	const window, tries = 200 * time.Millisecond, 5
+	const window, tries = 1100 * time.Millisecond, 3
 	for range tries {
 		n := len(s.Stderr.All())
 		if !s.Stderr.WaitAll(window, func(list []string) bool { return len(list) > n }) {
 			return nil
 		}
 	}
-	return &Failure{Sent: "nothing, for a second", Want: "with -v, nothing narrated", Got: s.Stderr.Excerpt(),
-		Cause: "the call that waits has a time limit it does not need, and wakes the server for nothing"}
+	return &Failure{Sent: "nothing, for some seconds", Want: "with -v, nothing that is narrated", Got: s.Stderr.Excerpt(),
+		Cause: "the call that waits has a time limit that it needs not, and wakes the server for nothing"}
+}
+
+// closedOnce has clients end in all ways, some before they have taken their answer.
+func closedOnce(s *Server) error {
+	for i := range 8 {
+		if err := s.comeAndGo(i); err != nil {
+			return err
+		}
+	}
+	err := s.resetsUnread(false, "connection reset by peer")
+	if err == nil {
+		err = s.resetsUnread(true, "broken pipe")
+	}
+	if err == nil {
+		err = s.settled()
+	}
+	if err != nil {
+		return err
+	}
+	for _, line := range s.Stderr.All() {
+		if m := callLine.FindStringSubmatch(line); m != nil && m[1] == "close" && m[3] != "0" {
+			return &Failure{Sent: "messages, by clients that left in several ways", Want: "one close(2) for each, which works", Got: line}
+		}
+	}
+	return nil
 }
 
 func narrationHalves(s *Server) error {

@@ -63,6 +63,7 @@ var faults = []faulty{
 	{alonePromises, "silent", "narration narration-order narration-json", false},
 	{alonePromises, "stray-lines", "narration narration-json", false},
 	{alonePromises, "whole-calls", "narration-halves", false},
+	{alonePromises, "closes-twice", "closed-once", false},
 	{alonePromises, "wakes", "narration-halves", false},
 	{alonePromises, "wrong-sums", "narration-state", true},
 	{alonePromises, "no-bytes", "narration-bytes wall-no-boundaries", false},
