@@ -118,7 +118,11 @@ func fdSetsize(s *Server) error {
 	if err := s.still("a descriptor that was turned away was not closed"); err != nil {
 		return err
 	}
-	if err := s.said(1); err != nil {
+	err = s.said(1)
+	if err == nil {
+		err = turnedAwayLine(s.Stderr.Last())
+	}
+	if err != nil {
 		return After(err, fmt.Sprintf("%d clients were turned away", away))
 	}
 	const leave = 10
@@ -136,6 +140,16 @@ func fdSetsize(s *Server) error {
 		err = s.said(2)
 	}
 	return After(err, fmt.Sprintf("%d of those served have left, and %d come", leave, leave+5))
+}
+
+// turnedAwayLine wants the line to name a client and its descriptor.
+func turnedAwayLine(line string) error {
+	var peer string
+	var fd int
+	if _, err := fmt.Sscanf(line, "client %s turned away: descriptor %d is", &peer, &fd); err != nil || fd < unix.FD_SETSIZE {
+		return &Failure{Want: fmt.Sprintf("client 127.0.0.1:51514: turned away: descriptor %d is not below FD_SETSIZE", unix.FD_SETSIZE), Got: line}
+	}
+	return nil
 }
 
 // crowd connects n clients and tells who is served and how many are not.
