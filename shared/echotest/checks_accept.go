@@ -19,8 +19,8 @@ import (
 // socket needs.
 var acceptChecks = []Check{
 	{Name: "accept-one-client", Alone: true, Chapter: chapter1, Proof: hostile(acceptOneClient),
-		Promise: "an error of accept(2) that concerns one client is that client's: the next is accepted at once",
-		Cause:   "the error ends the server, pauses it, or is logged; accept(2) lists them: treat them like EAGAIN"},
+		Promise: "an accept(2) error that concerns one client affects nobody else: the next is accepted at once",
+		Cause:   "the error ends the server, pauses it, or is logged; accept(2) lists such errors: treat them like EAGAIN"},
 	{Name: "client-fails", Chapter: chapter1, Proof: clientFails,
 		Promise: "an error of read(2) or write(2), whichever it is, ends that client, is logged with its name, and hurts no other",
 		Cause:   "an error that nobody thought of ends the server, or is taken for EAGAIN: but for EAGAIN and EINTR, an error is the client's end"},
@@ -254,8 +254,8 @@ func acceptInARow(s *Server, k *kernel) error {
 }
 
 // rowsOf63 has accept fail 63 times before each of two clients who wait, and then
-// again: a row ends with a success, or with EAGAIN. A pause that
-// should not be is there each time; one that a busy machine makes is not.
+// again: a row ends with a success, or with EAGAIN. A pause that should
+// not be there comes each time; one that a busy machine causes does not.
 func (s *Server) rowsOf63(k *kernel) error {
 	err := s.rowsThatEnd(k, 0, "and succeeds")
 	if err == nil && s.Concurrent {
@@ -281,8 +281,8 @@ func (s *Server) rowsThatEnd(k *kernel, end unix.Errno, how string) error {
 	return nil
 }
 
-// twoRows gives the time that the slower one took. None of the two clients leaves
-// before the other has come: that would end a pause.
+// twoRows returns the time that the slower one took. Neither client leaves before
+// the other has come: that would end a pause.
 func (s *Server) twoRows(k *kernel, end unix.Errno) (slower time.Duration, err error) {
 	const row = 64
 	if s.Concurrent { // or it would call accept before anybody waits
@@ -420,8 +420,8 @@ func acceptBrokenUnread(t *Target) error {
 	return s.Explain(After(s.brokenBy(k, unix.EBADF), "accept(2) fails with EBADF, and nobody reads the log, which is full"))
 }
 
-// acceptUnknown has one such error after the other, each an episode of its own, also
-// the one that is like the last.
+// acceptUnknown has one such error after another, each its own episode, even the one
+// that is like the last.
 func acceptUnknown(s *Server, k *kernel) error {
 	witness, err := s.witness()
 	if err != nil {
@@ -553,7 +553,7 @@ func (s *Server) retriedWhen(k *kernel, verb string, leave func(*client)) error 
 		}
 	}
 	return &Failure{Sent: fmt.Sprintf("accept(2) fails with EMFILE each time; %d clients %s, each right after a call", tries, verb),
-		Want: "once at least, the next call before 100 ms have passed", Got: fmt.Sprintf("%v at the soonest", soonest)}
+		Want: "at least once, the next call before 100 ms have passed", Got: fmt.Sprintf("%v at the soonest", soonest)}
 }
 
 // stopWhileAcceptFails keeps one client for as long as two pauses.

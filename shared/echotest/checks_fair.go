@@ -19,7 +19,7 @@ var fairChecks = []Check{
 		Promise: "a client that sends as fast as it can does not starve the others",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
 	{Name: "turns-are-fair", Measures: true, Alone: true, Chapter: chapter2, when: concurrent, Proof: On(turnsAreFair, "-v=json"),
-		Promise: "a client that has sent megabytes at once is not served to its end before the others, nor before one that connects",
+		Promise: "a client that has sent megabytes at once is not served completely before the others get a turn, even one that has just connected",
 		Cause:   "a client is read until EAGAIN: one bounded read per client and turn is fair"},
 	{Name: "floods-are-fair", Measures: true, Alone: true, Chapter: chapter5, when: framed, Proof: On(floodsAreFair),
 		Promise: "a client beside 20 that flood the server with frames of 1 MiB gets its reply after a little of each",
@@ -205,7 +205,7 @@ func turnsAreFair(s *Server) error {
 	slices.Sort(before)
 	if got := before[rounds/2]; got > most {
 		return &Failure{Sent: fmt.Sprintf("%d MiB by one client and a message by each of 11 others, all at once; one of them is new", burst>>20),
-			Want: "11 replies within a turn or two", Got: fmt.Sprintf("%d KiB of the one read before the last of the 11", got>>10)}
+			Want: "11 replies within a turn or two", Got: fmt.Sprintf("%d KiB read from the one before the last of the 11", got>>10)}
 	}
 	return nil
 }

@@ -57,9 +57,9 @@ func steadyStays(s *Server) error {
 	return <-sent
 }
 
-// idleTimeout has five clients that have to go, each for a reason of its own, and
-// one that is busy. The last client has its number from one that was there before,
-// whose timer must be gone as well. Later it falls silent, and has to go too.
+// idleTimeout has clients that have to go, each for its own reason, and one that is
+// busy. That one has its descriptor number from a client that was there before, whose
+// timer must be gone as well. Later it falls silent, and has to go too.
 func idleTimeout(s *Server) error {
 	if err := s.settled(); err != nil {
 		return err

@@ -240,8 +240,8 @@ func (s *Server) sleepsOn() error {
 			return nil
 		}
 	}
-	return &Failure{Sent: "nothing, for some seconds", Want: "with -v, nothing that is narrated", Got: s.Stderr.Excerpt(),
-		Cause: "the call that waits has a time limit that it needs not, and wakes the server for nothing"}
+	return &Failure{Sent: "nothing, for some seconds", Want: "with -v, nothing narrated", Got: s.Stderr.Excerpt(),
+		Cause: "the call that waits has a time limit it does not need, and wakes the server for nothing"}
 }
 
 // closedOnce has clients end in all ways, some before they have taken their answer.

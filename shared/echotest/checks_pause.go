@@ -148,8 +148,8 @@ func (s *Server) stopQueued() error {
 	if err = errors.Join(err, all[halfClosed].CloseWrite()); err != nil {
 		return err
 	}
-	// The server has taken all of it when it was asked often enough: each turn
-	// it reads 256 KiB of each.
+	// The server has taken all of it once it has been asked often enough: each turn
+	// it reads 256 KiB from each.
 	if err := s.turns(300); err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (s *Server) stopQueued() error {
 		return err
 	}
 	if err := idle.each(func(c *client) error { return c.RecvEOF() }); err != nil {
-		return After(err, fmt.Sprintf("SIGTERM, to %d clients to whom nothing is owed", idlers))
+		return After(err, fmt.Sprintf("SIGTERM, with %d clients that are owed nothing", idlers))
 	}
 	idle.close()
 	if err := s.refuses(); err != nil {

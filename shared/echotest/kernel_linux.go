@@ -36,9 +36,9 @@ func (k *kernel) decide(call string, now time.Time) unix.Errno {
 	return 0
 }
 
-// surrender is the server's side. The Go runtime opens an epoll instance of its
-// own with the first file that can be polled: before, so that a plan does not
-// meet it.
+// surrender is the server's side. The Go runtime opens its own epoll instance with
+// the first file that can be polled: that is done here first, so that no plan
+// hits it.
 func surrender(socket int, io bool) {
 	if r, w, err := os.Pipe(); err == nil {
 		r.Close()
