@@ -427,7 +427,11 @@ func largeFrameInPieces(s *Server) error {
 	if err := errors.Join(c.exchange(c.next(8<<20)), s.Suspend()); err != nil {
 		return err
 	}
-	from := len(s.Stderr.All())
+	from, before := 0, int(c.out.Load()+other[0].out.Load())
+	s.Stderr.WaitAll(patience, func(list []string) bool { // what was narrated may come late
+		from = len(list)
+		return narratedReads(list) >= before
+	})
 	_, err = c.fill(size)
 	if err = errors.Join(err, s.Signal(unix.SIGCONT)); err == nil {
 		err = c.exchange(c.next(c.out.Load() - 1))
@@ -455,6 +459,17 @@ func largeFrameInPieces(s *Server) error {
 		return &Failure{Sent: "a frame of 1 MiB, with another client there", Got: fmt.Sprintf("%s; %d bytes in all", tooMuch, has)}
 	}
 	return nil
+}
+
+// narratedReads is how many bytes these lines say were read.
+func narratedReads(list []string) (n int) {
+	for _, line := range list {
+		if m := readLine.FindStringSubmatch(line); m != nil {
+			read, _ := strconv.Atoi(m[2]) // the pattern has digits
+			n += read
+		}
+	}
+	return n
 }
 
 // cpuOfEcho is the CPU time that the echo of frames of this size takes, about total
