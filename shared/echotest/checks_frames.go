@@ -229,10 +229,13 @@ func tooLongWhileQueued(s *Server) error {
 		if err := c.overfeed(size, false); err != nil {
 			return err
 		}
+		out := c.out.Load()
+		last := slices.Clone(c.at(out, int(c.next(out+10_000)-out))) // frames in the same read as the header
+		c.out.Add(int64(len(last)))
 		sent := make(chan error, 1)
 		go func() {
 			c.SetWriteDeadline(time.Now().Add(patience))
-			_, err := c.Write(append([]byte{0xff, 0, 0, 0}, make([]byte, tooMuch)...))
+			_, err := c.Write(append(append(last, 0xff, 0, 0, 0), make([]byte, tooMuch)...))
 			sent <- err
 		}()
 		err = s.turns(20)
