@@ -516,6 +516,9 @@ func acceptNobody(s *Server, k *kernel) error {
 func acceptWhenOneLeaves(s *Server, k *kernel) error {
 	err := s.retriedWhen(k, "leave", func(c *client) { c.Close() })
 	if err == nil {
+		err = s.said(1) // an episode goes on when a client leaves
+	}
+	if err == nil {
 		err = s.retriedWhen(k, "reset", func(c *client) { c.Reset() })
 	}
 	return err
