@@ -1,0 +1,66 @@
+package watch
+
+// An About is what the page has to know of a rung that does not change.
+type About struct {
+	Name    string            `json:"name"`
+	Asks    string            `json:"asks"` // how it asks the kernel: nothing, select, or register
+	Framed  bool              `json:"framed"`
+	Drawn   int               `json:"drawn"`
+	Sources map[string]string `json:"sources"`
+	Steps   []step            `json:"steps"`
+}
+
+// A step is a part of "try this".
+type step struct {
+	Do   string `json:"do"`
+	Look string `json:"look"`
+}
+
+// About tells about the rung.
+func (w *Watch) About() About {
+	lesson := lessons[w.subject.Name[:2]]
+	return About{w.subject.Name, lesson.asks, w.subject.Framed, Drawn, w.subject.Sources, lesson.steps}
+}
+
+// A lesson leads into the wall of a rung.
+type lesson struct {
+	asks  string
+	steps []step
+}
+
+var lessons = map[string]lesson{
+	"01": {"nothing", []step{
+		{"Add client A and send a line.", "The server reads it, writes it back, and sleeps in read again: it waits for A, and for nobody else."},
+		{"Add client B, and have it send hi.", "B is connected. It stands in the accept queue, and its 3 bytes lie in the server's receive queue: nobody has accepted it."},
+		{"Send another line from A.", "A is answered at once. B still waits, and the server does not even know of it."},
+		{"Have A stop reading, and flood.", "Now the server sleeps in write: A's receive queue and its own send queue are full. One client decides for all."},
+		{"Close A.", "Only now the server accepts B, and finds its bytes where they have been all the time."},
+	}},
+	"02": {"nothing", []step{
+		{"Look before anybody has come.", "Nobody is there, and a core burns: the server asks accept, again and again, and hears EAGAIN."},
+		{"Add A and B; send a line from B.", "B is served while A is silent: nobody waits for anybody. That was the wall of 01."},
+		{"Send nothing for a while.", "It asks each descriptor in turn. Watch how often each has said no."},
+		{"Add 100 idle clients.", "It takes as much CPU as before, but each round is longer: everybody is asked before it is your turn."},
+	}},
+	"03": {"select", []step{
+		{"Add A and B.", "The server sleeps in one call for all of them: select. The bits are those that it asks about; nobody is asked in vain."},
+		{"Send a line from A.", "One bit comes back. But all bits went in, and will go in again, each time."},
+		{"Have A stop reading, and flood.", "Its echo does not fit any more: its bit moves from the read set to the write set. B is served all the same."},
+		{"Close A. Add 100 idle clients, and send a line from B.", "102 bits go in to find one that is ready."},
+		{"Add 1,000 idle clients.", "A set has 1,024 bits. Descriptor 1,024 has none: whoever gets it is turned away. Close B and add it again: there is room for one."},
+	}},
+	"04": {"register", []step{
+		{"Add A and B; send a line from A.", "Each descriptor was registered once. epoll_wait names the one that is ready, and nothing is asked again."},
+		{"Add 1,000 idle clients; send a line from A.", "No ceiling, and no more work: one descriptor is named, one is read."},
+		{"Freeze the server (SIGSTOP). Send one from B, then two.", "8 bytes lie in its receive queue: where one line ends and the next begins is not written there."},
+		{"Let it go on (SIGCONT).", "Two sends, one read. TCP carries bytes, not messages: that is the wall."},
+		{"Have A stop reading, and flood.", "A is registered for writing instead of reading, until it takes its bytes. B does not notice."},
+	}},
+	"05": {"register", []step{
+		{"Add A and send two lines, frozen in between as in 04.", "One read brings both, and they come back as two frames: each has its length in front."},
+		{"Send half a frame from A, then add B and send a line.", "The server keeps what it has and waits for the rest. B does not notice."},
+		{"Have B stop reading, and flood. Then have it read again.", "At the high-water mark B is paused: it is not read any more. When it reads again, the frames that are buffered are answered first."},
+		{"Send a header that is too long from a new client.", "The server logs it, shuts down its sending side, reads what still comes, and closes: nothing that was owed is lost."},
+		{"Send SIGTERM while B does not read.", "It accepts nobody any more, sends what it owes for at most a second, and exits with status 0."},
+	}},
+}

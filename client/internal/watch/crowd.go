@@ -1,0 +1,120 @@
+package watch
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"example/tcpladder/client/internal/target"
+)
+
+// mostIdle is how many clients the crowd may have: fewer than wait in the queue of
+// a listener that nobody empties (net.core.somaxconn on Linux).
+const mostIdle = 4000
+
+// A crowdView is what the page gets to know of the crowd.
+type crowdView struct {
+	Open  int `json:"open"`  // connections
+	Ended int `json:"ended"` // by the server, since the crowd was empty
+}
+
+// A crowd is clients that are connected and say nothing. They are not drawn.
+type crowd struct {
+	story *story
+
+	mu     sync.Mutex
+	view   crowdView
+	conns  map[int]*net.TCPConn // by port
+	told   time.Time
+	stale  bool
+	adding sync.Mutex
+}
+
+func newCrowd(s *story) *crowd { return &crowd{story: s, conns: map[int]*net.TCPConn{}} }
+
+// add connects n more.
+func (c *crowd) add(addr string, n int) error {
+	if !c.adding.TryLock() {
+		return fmt.Errorf("the last ones are still connecting")
+	}
+	defer c.adding.Unlock()
+	c.mu.Lock()
+	have := len(c.conns)
+	c.mu.Unlock()
+	// Both ends are on this machine, and a rung inherits the limit of this process.
+	if most := min(mostIdle, target.Limit()-64); have+n > most {
+		return fmt.Errorf("%d idle clients are the most that fit here", most)
+	}
+	c.story.tell(event{Kind: "act", Text: fmt.Sprintf("%d idle clients connect", n)})
+	for i := range n {
+		conn, err := net.DialTimeout("tcp", addr, dialTime)
+		if err != nil {
+			return fmt.Errorf("idle client %d of %d: %s", i+1, n, plain(err))
+		}
+		c.join(conn.(*net.TCPConn))
+	}
+	return nil
+}
+
+func (c *crowd) join(conn *net.TCPConn) {
+	port := conn.LocalAddr().(*net.TCPAddr).Port
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conns[port] = conn
+	c.update()
+	go func() {
+		conn.Read(make([]byte, 1)) // returns when the server or leave ends it
+		conn.Close()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.conns[port] == conn {
+			delete(c.conns, port)
+			c.view.Ended++
+			c.update()
+		}
+	}()
+}
+
+// leave closes all of them.
+func (c *crowd) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for port, conn := range c.conns {
+		delete(c.conns, port)
+		conn.Close()
+	}
+	c.view.Ended = 0
+	c.view.Open, c.told, c.stale = 0, time.Now(), false
+	c.story.tell(event{Kind: "act", Text: "the idle clients leave", Crowd: &crowdView{}})
+}
+
+// update tells how many there are, at most every 50 ms: see refresh.
+func (c *crowd) update() {
+	c.view.Open = len(c.conns)
+	if c.stale = time.Since(c.told) < beat; c.stale {
+		return
+	}
+	c.told = time.Now()
+	v := c.view
+	c.story.tell(event{Kind: "client", Crowd: &v})
+}
+
+func (c *crowd) refresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stale {
+		c.update()
+	}
+}
+
+// ports gives the ports of those that are connected.
+func (c *crowd) ports() map[int]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ports := make(map[int]bool, len(c.conns))
+	for port := range c.conns {
+		ports[port] = true
+	}
+	return ports
+}

@@ -1,0 +1,89 @@
+package watch
+
+// A row is one end of a connection, or a listener, as the kernel lists it.
+type row struct {
+	local, peer int // ports
+	state       string
+	unsent      int64 // bytes that the peer has not confirmed
+	unread      int64 // bytes; of a listener: connections in its accept queue
+	nobodys     bool  // no process has it: nobody has accepted it, or it is closed already
+}
+
+// The states that matter here, by their names in netstat(1).
+const (
+	listening = "LISTEN"
+	open      = "ESTABLISHED"
+	ours      = "CLOSE_WAIT" // the other end has sent its FIN, this one has not
+)
+
+// A FIN counts as a byte in both queues of /proc/net/tcp, until it is read and until
+// it is confirmed.
+func (r *row) forgetFIN() {
+	switch r.state {
+	case "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT":
+		r.unread = max(0, r.unread-1)
+	}
+	switch r.state {
+	case "FIN_WAIT1", "CLOSING", "LAST_ACK":
+		r.unsent = max(0, r.unsent-1)
+	}
+}
+
+// queued tells whether a row is a connection that waits to be accepted.
+func (r row) queued() bool { return r.nobodys && (r.state == open || r.state == ours) }
+
+// A pipe is what lies in the four queues of a connection, in bytes, and the states of
+// its two ends; -1 and "": not known.
+type pipe struct {
+	Send    int64  `json:"send"`    // the client's
+	Receive int64  `json:"receive"` // the server's
+	Reply   int64  `json:"reply"`   // the server's send queue
+	Take    int64  `json:"take"`    // the client's receive queue
+	Client  string `json:"client,omitempty"`
+	Server  string `json:"server,omitempty"`
+	Queued  bool   `json:"queued,omitempty"` // nobody has accepted it
+}
+
+// A mass is the sum of the connections that are not drawn.
+type mass struct {
+	Connections int   `json:"n"`
+	Queued      int   `json:"queued,omitempty"`
+	Unread      int64 `json:"unread,omitempty"` // bytes that the server has not read
+}
+
+// A kernelView is what the kernel says at one moment.
+type kernelView struct {
+	queue       int              // the accept queue
+	pipes       map[string]*pipe // by client
+	idle, other mass
+}
+
+// look puts together what the kernel lists about a listener's connections. The
+// clients' own ends are known by their ioctls already.
+func look(rows []row, listener int, pipes map[string]*pipe, ports map[int]string, idle map[int]bool) kernelView {
+	v := kernelView{pipes: pipes}
+	for _, r := range rows {
+		switch {
+		case r.state == listening && r.local == listener:
+			v.queue = int(r.unread)
+		case r.local == listener && ports[r.peer] != "":
+			p := pipes[ports[r.peer]]
+			r.forgetFIN()
+			p.Receive, p.Reply, p.Server, p.Queued = r.unread, r.unsent, r.state, r.queued()
+		case r.local == listener && r.state != "TIME_WAIT":
+			m := &v.other
+			if idle[r.peer] {
+				m = &v.idle
+			}
+			r.forgetFIN()
+			m.Connections++
+			m.Unread += r.unread
+			if r.queued() {
+				m.Queued++
+			}
+		case r.peer == listener && ports[r.local] != "":
+			pipes[ports[r.local]].Client = r.state
+		}
+	}
+	return v
+}

@@ -1,0 +1,179 @@
+package watch
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
+)
+
+// What a server does.
+const (
+	starts  = "starts"
+	runs    = "runs"
+	stops   = "stops"   // it was sent SIGTERM
+	ended   = "ended"   // How and Said tell how
+	stopped = "stopped" // by SIGSTOP
+)
+
+// A serverView is what the page gets to know of the process.
+type serverView struct {
+	Run  int      `json:"run"` // counts processes
+	Is   string   `json:"is"`
+	Pid  int      `json:"pid,omitempty"`
+	Addr string   `json:"addr,omitempty"`
+	How  string   `json:"how,omitempty"`
+	Said []string `json:"said,omitempty"` // its last words
+}
+
+// A server is the process that is watched; after its end there can be another.
+type server struct {
+	program string
+	story   *story
+
+	mu      sync.Mutex
+	process *proc.Process
+	view    serverView
+	said    []string // the last lines of its log
+}
+
+var errRuns = errors.New("the server has not ended")
+
+// start starts a process and returns when it listens.
+func (s *server) start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != nil && !s.process.Exited() {
+		return errRuns
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	roomy(r)
+	c := proc.Command{Args: []string{s.program, "-addr", "127.0.0.1:0", "-v=json"}, Stderr: w, Group: true}
+	p, err := c.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
+		return err
+	}
+	s.process, s.said = p, nil
+	s.tell(serverView{Run: s.view.Run + 1, Is: starts, Pid: p.Pid})
+	drained := make(chan struct{})
+	go func() {
+		s.follow(r)
+		close(drained)
+	}()
+	go s.awaitEnd(p, drained)
+	addr, err := p.Ready(ctx)
+	if err != nil {
+		p.Kill()
+		return err
+	}
+	s.tell(serverView{Run: s.view.Run, Is: runs, Pid: p.Pid, Addr: addr})
+	return nil
+}
+
+// tell needs the mutex.
+func (s *server) tell(v serverView) {
+	s.view = v
+	s.story.tell(event{Kind: "server", Server: &v})
+}
+
+// longestLine is more than any line of -v=json: a gap names every descriptor.
+const longestLine = 4 << 20
+
+// follow reads what the process prints on standard error, and keeps none of it but
+// the last words.
+func (s *server) follow(r *os.File) {
+	defer r.Close()
+	lines := bufio.NewReaderSize(r, 64<<10)
+	var line []byte
+	for {
+		part, err := lines.ReadSlice('\n')
+		if len(line)+len(part) <= longestLine {
+			line = append(line, part...)
+		}
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if text := strings.TrimSuffix(string(line), "\n"); text != "" {
+			s.remember(s.story.line(text))
+		}
+		line = line[:0]
+		if err != nil {
+			io.Copy(io.Discard, r)
+			return
+		}
+	}
+}
+
+// remember keeps the last lines of the log.
+func (s *server) remember(word string) {
+	if word == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said = append(s.said, word)
+	s.said = slices.Clone(s.said[max(0, len(s.said)-5):])
+}
+
+// awaitEnd tells how a process ended, once all that it said is told.
+func (s *server) awaitEnd(p *proc.Process, drained <-chan struct{}) {
+	<-p.Done()
+	<-drained
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tell(serverView{Run: s.view.Run, Is: ended, Pid: p.Pid, How: p.State(), Said: s.said})
+}
+
+// signal sends a signal to the process.
+func (s *server) signal(sig syscall.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil || s.process.Exited() {
+		return errEnded
+	}
+	if err := s.process.Signal(sig); err != nil {
+		return err
+	}
+	v := s.view
+	switch sig {
+	case unix.SIGSTOP:
+		v.Is = stopped
+	case unix.SIGCONT:
+		v.Is = runs
+	default:
+		v.Is = stops
+	}
+	s.tell(v)
+	return nil
+}
+
+// live gives the process and its address while it runs.
+func (s *server) live() (p *proc.Process, addr string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil || s.process.Exited() || s.view.Addr == "" {
+		return nil, ""
+	}
+	return s.process, s.view.Addr
+}
+
+// run counts the processes so far.
+func (s *server) run() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.view.Run
+}

@@ -1,0 +1,248 @@
+// Package watch shows a server to a person while they play with it: its calls, the
+// kernel's queues and its clients, on one page in the browser. It shows nothing
+// that does not come from the server, the kernel or the clients' own sockets.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// beat is how often the kernel is asked while somebody looks, and how often at most
+// one client changes on the page.
+const beat = 50 * time.Millisecond
+
+// A Subject is a rung that can be watched.
+type Subject struct {
+	Name    string            // 03-select
+	Program string            // what to run
+	Sources map[string]string // its files, by their names in its calls
+	Framed  bool              // it speaks frames
+}
+
+// A Watch is a server, its clients and its story.
+type Watch struct {
+	subject Subject
+	story   *story
+	server  *server
+	crowd   *crowd
+
+	mu       sync.Mutex
+	clients  []*client // drawn
+	watchers int
+	woken    chan struct{} // somebody looks now
+}
+
+// New prepares a watch.
+func New(subject Subject) *Watch {
+	s := newStory()
+	return &Watch{subject: subject, story: s, server: &server{program: subject.Program, story: s}, crowd: newCrowd(s), woken: make(chan struct{}, 1)}
+}
+
+// Start starts the server, and the sampling of the kernel's queues, until ctx ends.
+func (w *Watch) Start(ctx context.Context) error {
+	if err := w.server.start(ctx); err != nil {
+		return err
+	}
+	go w.watch(ctx)
+	return nil
+}
+
+// do carries out what the page asks for.
+func (w *Watch) do(ctx context.Context, action, id, text string) error {
+	switch action {
+	case "start":
+		return w.server.start(ctx)
+	case "term":
+		return w.server.signal(unix.SIGTERM)
+	case "stop":
+		return w.server.signal(unix.SIGSTOP)
+	case "cont":
+		return w.server.signal(unix.SIGCONT)
+	case "add":
+		return w.add()
+	case "remove":
+		return w.remove(id)
+	case "idle-100", "idle-1000":
+		_, addr := w.server.live()
+		if addr == "" {
+			return errEnded
+		}
+		n := 100
+		if action == "idle-1000" {
+			n = 1000
+		}
+		return w.crowd.add(addr, n)
+	case "idle-leave":
+		w.crowd.leave()
+		return nil
+	}
+	c := w.find(id)
+	if c == nil {
+		return fmt.Errorf("no client %q", id)
+	}
+	return c.do(action, text)
+}
+
+var errEnded = errors.New("the server has ended: start it again")
+
+func (w *Watch) find(id string) *client {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.clients, func(c *client) bool { return c.view.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return w.clients[i]
+}
+
+// add connects a client that is drawn. It has the first letter that is free.
+func (w *Watch) add() error {
+	_, addr := w.server.live()
+	if addr == "" {
+		return errEnded
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.clients) == Drawn {
+		return fmt.Errorf("%d clients are drawn already", Drawn)
+	}
+	const names = "ABCDEFGHIJKL"
+	i := strings.IndexFunc(names, func(r rune) bool {
+		return !slices.ContainsFunc(w.clients, func(c *client) bool { return c.view.ID == string(r) })
+	})
+	c, err := connect(w.story, addr, names[i:i+1], w.server.run(), w.subject.Framed)
+	if err == nil {
+		w.clients = append(w.clients, c)
+	}
+	return err
+}
+
+// remove takes a client off the page whose connection is over.
+func (w *Watch) remove(id string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.clients, func(c *client) bool { return c.view.ID == id })
+	if i < 0 {
+		return fmt.Errorf("no client %q", id)
+	}
+	if err := w.clients[i].remove(); err != nil {
+		return err
+	}
+	w.clients = slices.Delete(w.clients, i, i+1)
+	return nil
+}
+
+// look in: the sampling goes on while somebody does.
+func (w *Watch) enter() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watchers++
+	select {
+	case w.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (w *Watch) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watchers--
+}
+
+func (w *Watch) watched() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.watchers > 0
+}
+
+// share is the part of one CPU that the sampling may take. (A machine with 20,000
+// connections needs 50 ms to list them.)
+const share = 0.3
+
+// watch samples every beat, or less often if a sample takes long, while somebody
+// looks.
+func (w *Watch) watch(ctx context.Context) {
+	ticks := time.NewTicker(beat)
+	defer ticks.Stop()
+	var m meter
+	var next time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		w.refresh()
+		if !w.watched() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-w.woken:
+			}
+		}
+		if start := time.Now(); !start.Before(next) {
+			w.sample(&m)
+			next = start.Add(time.Duration(float64(time.Since(start)) / share))
+		}
+	}
+}
+
+// refresh tells what clients have put off.
+func (w *Watch) refresh() {
+	w.mu.Lock()
+	clients := slices.Clone(w.clients)
+	w.mu.Unlock()
+	for _, c := range clients {
+		c.refresh()
+	}
+	w.crowd.refresh()
+}
+
+// sample asks the kernel once, and tells.
+func (w *Watch) sample(m *meter) {
+	p, addr := w.server.live()
+	if p == nil {
+		return
+	}
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return
+	}
+	pipes, ports := w.pipes()
+	values := map[string]any{}
+	rows, err := table(at)
+	if err != nil {
+		values["queuesError"] = err.Error()
+	} else {
+		v := look(rows, int(at.Port()), pipes, ports, w.crowd.ports())
+		values["queue"], values["idle"], values["other"] = v.queue, v.idle, v.other
+	}
+	values["pipes"] = pipes
+	calls, err := asleep(p.Pid)
+	if values["asleep"] = calls; err != nil {
+		values["asleepError"] = err.Error()
+	}
+	m.read(p, w.story, values)
+	w.story.sample(values)
+}
+
+// pipes asks the sockets of the drawn clients.
+func (w *Watch) pipes() (pipes map[string]*pipe, ports map[int]string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	pipes, ports = map[string]*pipe{}, map[int]string{}
+	for _, c := range w.clients {
+		id, port, q := c.queues()
+		pipes[id], ports[port] = q, id
+	}
+	return pipes, ports
+}
