@@ -24,6 +24,7 @@ var commands = []command{
 	{"talk", "send each line typed to a server, print what comes back", talk},
 	{"check", "hold the rungs, or any server, to their promises", check},
 	{"bench", "measure a server under load, also against another one", bench},
+	{"watch", "see a rung, its clients and the kernel between them, in the browser", watchRung},
 }
 
 func main() { os.Exit(dispatch(os.Args[1:])) }

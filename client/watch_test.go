@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
+)
+
+// A watched is the command watch, and what a page that it serves would know.
+type watched struct {
+	*proc.Process
+	url, token string
+	events     chan watchEvent
+
+	// what is known so far
+	pid    int
+	addr   string
+	inside *watchCall
+	ports  map[string]int // by client
+	pipes  map[string]watchPipe
+	said   []string
+	is     string
+}
+
+type watchCall struct {
+	Call string
+	Arg  int
+	File string
+	Line int
+}
+
+type watchPipe struct {
+	Send, Receive, Reply, Take int64
+	Queued                     bool
+}
+
+type watchEvent struct {
+	K string
+	watchCall
+	Slept  *float64
+	Inside *watchCall
+	Client *struct {
+		ID   string
+		Port int
+	}
+	Server *struct {
+		Is, Addr string
+		Pid      int
+		Said     []string
+	}
+	Sample struct{ Pipes map[string]watchPipe }
+}
+
+// startWatch watches a rung and opens its page. It is interrupted at the end of the
+// test, and must then be gone with all that it started.
+func startWatch(t *testing.T, rung string) *watched {
+	t.Helper()
+	p, err := proc.Command{Args: []string{goBuild(t, "."), "watch", "-open=false", rung}, Stderr: os.Stderr}.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watched{Process: p, events: make(chan watchEvent, 1000), ports: map[string]int{}, pipes: map[string]watchPipe{}}
+	t.Cleanup(func() { w.interrupt(t) })
+	line, ok := p.Stdout.First(patience)
+	if w.url = regexp.MustCompile(`http://127\.0\.0\.1:\d+/`).FindString(line); !ok || w.url == "" {
+		t.Fatalf("no address in %q", line)
+	}
+	page := w.get(t, "")
+	defer page.Close()
+	text, _ := io.ReadAll(page)
+	w.token = regexp.MustCompile(`name="token" content="(\w+)"`).FindStringSubmatch(string(text))[1]
+	go w.follow(w.get(t, "events"))
+	w.await(t, "the server runs", func() bool { return w.is == "runs" })
+	return w
+}
+
+func (w *watched) get(t *testing.T, path string) io.ReadCloser {
+	t.Helper()
+	r, err := http.Get(w.url + path)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("GET /%s: %v", path, err)
+	}
+	return r.Body
+}
+
+// follow reads the events until the watch ends.
+func (w *watched) follow(body io.ReadCloser) {
+	defer close(w.events)
+	defer body.Close()
+	for lines := bufio.NewReader(body); ; {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return
+		}
+		var list []watchEvent
+		if data, ok := strings.CutPrefix(line, "data: "); ok && json.Unmarshal([]byte(data), &list) == nil {
+			for _, e := range list {
+				w.events <- e
+			}
+		}
+	}
+}
+
+// await takes events until ok says that the state is right.
+func (w *watched) await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	late := time.After(patience)
+	for !ok() {
+		select {
+		case e, more := <-w.events:
+			if !more {
+				t.Fatalf("the watch ended before this: %s", what)
+			}
+			w.take(e)
+		case <-late:
+			t.Fatalf("not within %v: %s; known is %+v", patience, what, w)
+		}
+	}
+}
+
+func (w *watched) take(e watchEvent) {
+	switch {
+	case e.K == "enter":
+		w.inside = &e.watchCall
+	case e.K == "call" && e.Slept != nil:
+		w.inside = nil
+	case e.K == "gap":
+		w.inside = e.Inside
+	}
+	if e.Client != nil {
+		w.ports[e.Client.ID] = e.Client.Port
+	}
+	if e.Server != nil {
+		w.is, w.said = e.Server.Is, e.Server.Said
+		if e.Server.Addr != "" {
+			w.addr, w.pid = e.Server.Addr, e.Server.Pid
+		}
+	}
+	if e.Sample.Pipes != nil {
+		w.pipes = maps.Clone(e.Sample.Pipes)
+	}
+}
+
+// do has the page do something.
+func (w *watched) do(t *testing.T, action, id, text string) {
+	t.Helper()
+	body, _ := json.Marshal(map[string]string{"do": action, "id": id, "text": text})
+	r, _ := http.NewRequest("POST", w.url+"do", strings.NewReader(string(body)))
+	r.Header.Set("X-Token", w.token)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if why, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusNoContent {
+		t.Fatalf("%s %s: %s", action, id, why)
+	}
+}
+
+// interrupt ends the watch as Ctrl-C does.
+func (w *watched) interrupt(t *testing.T) {
+	w.Signal(unix.SIGINT)
+	if code, err := w.Wait(patience); err != nil || code != 0 {
+		t.Errorf("Ctrl-C: exit status %d, %v", code, err)
+	}
+	w.Kill()
+	if w.pid != 0 && unix.Kill(w.pid, 0) == nil {
+		t.Errorf("the server with pid %d is left", w.pid)
+	}
+}
+
+// TestWatch: the wall of 01, and what the page says of it is what /proc says.
+func TestWatch(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the queues are compared with /proc")
+	}
+	w := startWatch(t, "01")
+	w.do(t, "add", "", "")
+	w.do(t, "send", "A", "hello")
+	w.do(t, "add", "", "")
+	w.do(t, "send", "B", "hi")
+	w.await(t, "B is in the queue with 3 bytes, and the server in read", func() bool {
+		return w.inside != nil && w.inside.Call == "read" && w.pipes["B"].Queued && w.pipes["B"].Receive == 3
+	})
+	if w.inside.File != "conn.go" || w.inside.Line == 0 {
+		t.Errorf("read is called in %s:%d", w.inside.File, w.inside.Line)
+	}
+	expectInQueue(t, w.addr, w.ports["B"], 3)
+	expectAsleep(t, w.pid, fmt.Sprintf("%d %#x ", unix.SYS_READ, w.inside.Arg))
+
+	w.do(t, "close", "A", "")
+	w.await(t, "B has its echo", func() bool { return !w.pipes["B"].Queued && w.pipes["B"].Receive == 0 })
+
+	w.do(t, "stop", "", "")
+	w.do(t, "send", "B", "frozen")
+	w.await(t, "B's bytes wait", func() bool { return w.pipes["B"].Receive == 7 })
+	w.do(t, "cont", "", "")
+	w.do(t, "term", "", "")
+	w.await(t, "the server ends", func() bool { return w.is == "ended" })
+	w.do(t, "start", "", "")
+	w.await(t, "the server runs again", func() bool { return w.is == "runs" })
+	w.do(t, "remove", "A", "")
+	w.do(t, "add", "", "")
+	w.await(t, "it has read A", func() bool { return w.inside != nil && w.inside.Call == "read" })
+}
+
+// expectInQueue looks into /proc/net/tcp for a connection that nobody has accepted.
+func expectInQueue(t *testing.T, addr string, peer, unread int) {
+	t.Helper()
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var port int
+	fmt.Sscanf(addr, "127.0.0.1:%d", &port)
+	want := fmt.Sprintf("0100007F:%04X 0100007F:%04X 01 00000000:%08X", port, peer, unread)
+	for line := range strings.Lines(string(table)) {
+		if strings.Contains(line, want) {
+			if inode := strings.Fields(line)[9]; inode != "0" {
+				t.Errorf("its inode is %s: it was accepted", inode)
+			}
+			return
+		}
+	}
+	t.Errorf("/proc/net/tcp has no row %q", want)
+}
+
+// expectAsleep looks for a thread that sleeps in a call.
+func expectAsleep(t *testing.T, pid int, call string) {
+	t.Helper()
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
+	var seen []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Skip(err)
+		}
+		if strings.HasPrefix(string(text), call) {
+			return
+		}
+		seen = append(seen, string(text))
+	}
+	t.Errorf("no thread is in %q: %q", call, seen)
+}
+
+// TestWatchUsage: a wrong command line is told in one line.
+func TestWatchUsage(t *testing.T) {
+	client := goBuild(t, ".")
+	for _, args := range [][]string{{"06"}, {"01", "02"}, {"-nonsense"}} {
+		p, err := proc.Command{Args: append([]string{client, "watch"}, args...)}.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, _ := p.Wait(patience); code != 2 || len(p.Stderr.All()) != 1 {
+			t.Errorf("%v: exit status %d and %q, want 2 and one line", args, code, p.Stderr.All())
+		}
+		p.Kill()
+	}
+}
