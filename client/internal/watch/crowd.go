@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -26,12 +27,15 @@ type crowd struct {
 	mu     sync.Mutex
 	view   crowdView
 	conns  map[int]*net.TCPConn // by port
+	ours   map[int]bool         // all ports that it has had, since it was empty
 	told   time.Time
 	stale  bool
 	adding sync.Mutex
 }
 
-func newCrowd(s *story) *crowd { return &crowd{story: s, conns: map[int]*net.TCPConn{}} }
+func newCrowd(s *story) *crowd {
+	return &crowd{story: s, conns: map[int]*net.TCPConn{}, ours: map[int]bool{}}
+}
 
 // add connects n more.
 func (c *crowd) add(addr string, n int) error {
@@ -61,7 +65,7 @@ func (c *crowd) join(conn *net.TCPConn) {
 	port := conn.LocalAddr().(*net.TCPAddr).Port
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conns[port] = conn
+	c.conns[port], c.ours[port] = conn, true
 	c.update()
 	go func() {
 		conn.Read(make([]byte, 1)) // returns when the server or leave ends it
@@ -84,7 +88,7 @@ func (c *crowd) leave() {
 		delete(c.conns, port)
 		conn.Close()
 	}
-	c.view.Ended = 0
+	c.view.Ended, c.ours = 0, map[int]bool{}
 	c.view.Open, c.told, c.stale = 0, time.Now(), false
 	c.story.tell(event{Kind: "act", Text: "the idle clients leave", Crowd: &crowdView{}})
 }
@@ -108,13 +112,10 @@ func (c *crowd) refresh() {
 	}
 }
 
-// ports gives the ports of those that are connected.
+// ports gives the ports of those that are or were connected: of what the kernel lists,
+// some have ended already.
 func (c *crowd) ports() map[int]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ports := make(map[int]bool, len(c.conns))
-	for port := range c.conns {
-		ports[port] = true
-	}
-	return ports
+	return maps.Clone(c.ours)
 }

@@ -170,13 +170,14 @@ function doing(s, at) {
   if (!v || v.is === "starts") return ["…", "starts", ""];
   if (v.is === "ended") return ["ended", v.how, (v.said?.length ? "Its last words: " + v.said.join(" · ") : "It said nothing.")];
   if (v.is === "stopped") return ["frozen", "by SIGSTOP", "No call returns. The kernel goes on without it.", true];
-  const queued = Object.values(s.clients).filter((c) => q.pipes?.[c.id]?.queued).map((c) => c.id);
+  let queued = Object.values(s.clients).filter((c) => q.pipes?.[c.id]?.queued).map((c) => c.id);
+  if (queued.length > 4) queued = [plural(queued.length, "client")];
   if (q.idle?.queued) queued.push(plural(q.idle.queued, "idle client"));
   const inside = s.inside;
   if (!inside) return ["awake", q.rate ? `${q.over ? "over " : ""}${number(q.rate)} calls a second` : "", awake(s)];
   const name = inside.call + "(" + inside.arg + ")", how = "asleep for " + duration(at - inside.since);
   const one = nameOf(s, inside.arg) ?? (s.fds[inside.arg]?.port ? "an idle client" : undefined);
-  const also = queued.length ? `${list(queued)} ${queued.length > 1 || q.idle?.queued > 1 ? "wait" : "waits"} for ${one}.` : "Nobody else is there.";
+  const also = queued.length ? `${list(queued)} ${/^\w$|^1 [^,]*$/.test(list(queued)) ? "waits" : "wait"} for ${one}.` : "Nobody else is there.";
   switch (inside.call) {
     case "accept": return [name, how, "It waits for somebody to connect.", true];
     case "read": return [name, how, `It waits for ${one} to send something. ${also}`, true];
@@ -276,7 +277,7 @@ function drawHeads(s) {
   const full = clients.length >= about.drawn || s.server?.is === "ended";
   const what = q.queuesError ? text(q.queuesError) : q.queue ? `<b class="waits">${number(q.queue)}</b> ${queued.join("")}` : "empty";
   put($("heads"), `<div><h2>Clients</h2>${button("+ client", "add", { off: full })}${button("+ 100 idle", "idle-100")}${button("+ 1,000", "idle-1000", { title: "1,000 idle clients" })}</div>
-    <div><h2>The kernel</h2><div id="queue"><span class="label">accept queue of the listener${s.listener ? ", " + s.listener : ""}:</span> ${what}</div></div>`);
+    <div><h2>The kernel</h2><div id="queue"><span class="label">accept queue of ${s.listener}:</span> ${what}</div></div>`);
 }
 
 function drawLanes(s) {
@@ -293,7 +294,7 @@ function lane(s, c) {
   const state = gone ? c.over : waits || (c.deaf ? "does not read" : c.half ? "has half-closed" : "");
   const ends = [p.client, p.server].filter((e) => e && e !== "ESTABLISHED").join(" · ");
   if (gone && !(p.receive > 0 || p.reply > 0)) return overLane(c);
-  return `<article class="lane${chosen === c.id ? " chosen" : ""}${gone ? " over" : ""}" id="lane-${c.id}"><div class="row">
+  return `<article class="lane${chosen === c.id ? " chosen" : ""}${moment !== null && rows[momentRow()]?.who === c.id ? " marked" : ""}${gone ? " over" : ""}" id="lane-${c.id}"><div class="row">
     <button class="who" data-choose="${c.id}" aria-pressed="${chosen === c.id}" aria-label="Client ${c.id}, port ${c.port}, ${text(state)}">${name(c.id, waits)}
       <span${waits ? ' class="waits"' : ""}>${text(state) || "&nbsp;"}</span><small>:${c.port}</small>
       <small class="more">sent ${bytes(c.sent)}${c.out && (chosen === c.id || c.out.length < 10) ? ` <span class="mono">${text(c.out)}</span>` : ""}${chosen === c.id ? `</small>
@@ -343,7 +344,7 @@ function drawAsks(s) {
   const title = asksTitle[about.asks]?.[about.name.slice(0, 2)] ?? asksTitle[about.asks];
   let html = `<h2>${title}</h2>`;
   if (about.asks === "select") html += bits(s);
-  put($("asks"), html + `<div class="chips" aria-label="Descriptors">${chips(s)}</div>`);
+  put($("asks"), html + `<div class="chips" role="group" aria-label="Descriptors">${chips(s)}</div>`);
 }
 
 function bits(s) {
@@ -386,7 +387,7 @@ function drawServer(s, at) {
   $("now").className = waits ? "waits" : "";
   put($("now"), `<span class="call${waits ? " waits" : ""}">${text(call)}</span><span class="how${waits ? " waits" : ""}">${text(how)}</span><p>${text(who)}</p><small>${text(agreed(s))}</small>`);
   const cpu = q.cpu ?? 0;
-  put($("meters"), `<div><dt>CPU</dt><dd><svg class="bar"><rect width="${Math.min(100, cpu)}%"></rect></svg> ${q.cpu === undefined ? "…" : cpu + " %"}</dd></div>
+  put($("meters"), `<div><dt>CPU</dt><dd><svg class="bar" aria-hidden="true"><rect width="${Math.min(100, cpu)}%"></rect></svg> ${q.cpu === undefined ? "…" : cpu + " %"}</dd></div>
     <div><dt>memory</dt><dd>${q.memory ? (q.memory / (1 << 20)).toFixed(1) + " MiB" : "…"}</dd></div>
     <div><dt>calls/s while narrated</dt><dd>${q.rate === undefined ? "…" : (q.over ? "over " : "") + number(q.rate)}</dd></div>
     <div><dt>descriptors</dt><dd>${number(Object.keys(s.fds).length + Object.keys(q.files ?? {}).filter((fd) => !s.fds[fd]).length)}</dd></div>`);
@@ -432,7 +433,7 @@ function drawTimeline(s) {
   slider.max = Math.max(0, rows.length - 1);
   slider.value = at;
   const age = s.at - s.sampleAt;
-  put($("when"), `${(s.at / 1000).toFixed(2)} s${moment === null ? "" : ` · queues ${age < 1 ? "just" : duration(age) + " "} old`}`.replace("just old", "as of then"));
+  put($("when"), moment === null ? `${(s.at / 1000).toFixed(2)} s` : `${(s.at / 1000).toFixed(2)} of ${(end.at / 1000).toFixed(2)} s, queues of ${age < 1 ? "then" : duration(age) + " before"}`);
   put($("live"), "Live");
   $("live").setAttribute("aria-pressed", moment === null);
 }
