@@ -343,14 +343,15 @@ func (c *client) queues() (id string, port int, p *pipe) {
 }
 
 // remove takes the client off the page.
-func (c *client) remove() error {
+func (c *client) remove() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.changed.Broadcast()
 	if c.view.Over == "" {
-		return errors.New("it is connected: close it first")
+		c.view.Over = "closed"
+		c.conn.Close()
 	}
 	c.view.Removed = true
 	v := c.view
 	c.story.tell(event{Kind: "client", Client: &v})
-	return nil
 }

@@ -88,6 +88,9 @@ func (c *crowd) leave() {
 		delete(c.conns, port)
 		conn.Close()
 	}
+	if len(c.ours) == 0 {
+		return
+	}
 	c.view.Ended, c.ours = 0, map[int]bool{}
 	c.view.Open, c.told, c.stale = 0, time.Now(), false
 	c.story.tell(event{Kind: "act", Text: "the idle clients leave", Crowd: &crowdView{}})

@@ -56,11 +56,8 @@ func (m *meter) read(p *proc.Process, s *story, values map[string]any) {
 	if resident, _, err := p.Memory(); err == nil {
 		values["memory"] = resident >> 17 << 17
 	}
-	if files, err := opened(p.Pid); err == nil {
-		values["files"] = files
-	} else {
-		values["filesError"] = err.Error()
-	}
+	files, err := opened(p.Pid)
+	values["files"], values["filesError"] = files, why(err)
 }
 
 // tally counts up to the last call, not up to now: those of a server that only asks

@@ -16,8 +16,8 @@ const (
 	ours      = "CLOSE_WAIT" // the other end has sent its FIN, this one has not
 )
 
-// A FIN counts as a byte in both queues of /proc/net/tcp, until it is read and until
-// it is confirmed.
+// forgetFIN: a FIN counts as a byte in both queues of /proc/net/tcp, until it is read
+// and until it is confirmed.
 func (r *row) forgetFIN() {
 	switch r.state {
 	case "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT":
@@ -44,6 +44,17 @@ type pipe struct {
 	Queued  bool   `json:"queued,omitempty"` // nobody has accepted it
 }
 
+// takeOwn takes the row of the client's end: its state, and what its socket did not tell.
+func (p *pipe) takeOwn(r row) {
+	p.Client = r.state
+	if p.Send < 0 {
+		p.Send = r.unsent
+	}
+	if p.Take < 0 {
+		p.Take = r.unread
+	}
+}
+
 // A mass is the sum of the connections that are not drawn.
 type mass struct {
 	Connections int   `json:"n"`
@@ -62,28 +73,47 @@ type kernelView struct {
 // clients' own ends are known by their ioctls already.
 func look(rows []row, listener int, pipes map[string]*pipe, ports map[int]string, idle map[int]bool) kernelView {
 	v := kernelView{pipes: pipes}
+	inQueue := 0
 	for _, r := range rows {
+		if r.local == listener && r.queued() {
+			inQueue++
+		}
 		switch {
 		case r.state == listening && r.local == listener:
 			v.queue = int(r.unread)
 		case r.local == listener && ports[r.peer] != "":
 			p := pipes[ports[r.peer]]
-			r.forgetFIN()
 			p.Receive, p.Reply, p.Server, p.Queued = r.unread, r.unsent, r.state, r.queued()
 		case r.local == listener && r.state != "TIME_WAIT":
 			m := &v.other
 			if idle[r.peer] {
 				m = &v.idle
 			}
-			r.forgetFIN()
 			m.Connections++
 			m.Unread += r.unread
 			if r.queued() {
 				m.Queued++
 			}
 		case r.peer == listener && ports[r.local] != "":
-			pipes[ports[r.local]].Client = r.state
+			pipes[ports[r.local]].takeOwn(r)
 		}
 	}
+	if !ownersListed {
+		v.queue = inQueue
+	}
 	return v
+}
+
+// markQueued is for systems that do not list who has a socket: nobody has one that the
+// server's calls have not accepted.
+func (s *story) markQueued(rows []row, listener int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	accepted := map[int]bool{}
+	for _, d := range s.state.FDs {
+		accepted[d.Port] = true
+	}
+	for i, r := range rows {
+		rows[i].nobodys = r.local == listener && r.state != listening && !accepted[r.peer]
+	}
 }

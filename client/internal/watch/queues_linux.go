@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ownersListed: an inode of 0 means that nobody has the socket.
+const ownersListed = true
+
 // states are those of include/net/tcp_states.h.
 var states = map[string]string{"01": open, "02": "SYN_SENT", "03": "SYN_RECV", "04": "FIN_WAIT1", "05": "FIN_WAIT2", "06": "TIME_WAIT",
 	"07": "CLOSE", "08": ours, "09": "LAST_ACK", "0A": listening, "0B": "CLOSING", "0C": "NEW_SYN_RECV"}
@@ -47,6 +50,7 @@ func rows(lines *bufio.Scanner, port int) (list []row, err error) {
 		r := row{local: int(hex(after(f[1]))), peer: int(hex(after(f[2]))), state: states[string(f[3])],
 			unsent: hex(sent), unread: hex(unread), nobodys: string(f[9]) == "0"}
 		if r.local == port || r.peer == port {
+			r.forgetFIN()
 			list = append(list, r)
 		}
 	}

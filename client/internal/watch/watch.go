@@ -60,7 +60,11 @@ func (w *Watch) Start(ctx context.Context) error {
 func (w *Watch) do(ctx context.Context, action, id, text string) error {
 	switch action {
 	case "start":
-		return w.server.start(ctx)
+		err := w.server.start(ctx)
+		if err == nil {
+			w.crowd.leave() // it was connected to the one before
+		}
+		return err
 	case "term":
 		return w.server.signal(unix.SIGTERM)
 	case "stop":
@@ -126,7 +130,7 @@ func (w *Watch) add() error {
 	return err
 }
 
-// remove takes a client off the page whose connection is over.
+// remove takes a client off the page.
 func (w *Watch) remove(id string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -134,9 +138,7 @@ func (w *Watch) remove(id string) error {
 	if i < 0 {
 		return fmt.Errorf("no client %q", id)
 	}
-	if err := w.clients[i].remove(); err != nil {
-		return err
-	}
+	w.clients[i].remove()
 	w.clients = slices.Delete(w.clients, i, i+1)
 	return nil
 }
@@ -220,19 +222,26 @@ func (w *Watch) sample(m *meter) {
 	pipes, ports := w.pipes()
 	values := map[string]any{}
 	rows, err := table(at)
-	if err != nil {
-		values["queuesError"] = err.Error()
-	} else {
+	if values["queuesError"] = why(err); err == nil {
+		if !ownersListed {
+			w.story.markQueued(rows, int(at.Port()))
+		}
 		v := look(rows, int(at.Port()), pipes, ports, w.crowd.ports())
 		values["queue"], values["idle"], values["other"] = v.queue, v.idle, v.other
 	}
 	values["pipes"] = pipes
 	calls, err := asleep(p.Pid)
-	if values["asleep"] = calls; err != nil {
-		values["asleepError"] = err.Error()
-	}
+	values["asleep"], values["asleepError"] = calls, why(err)
 	m.read(p, w.story, values)
 	w.story.sample(values)
+}
+
+// why is an error in words, or nothing.
+func why(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // pipes asks the sockets of the drawn clients.
