@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +32,13 @@ while you play with it:
 
   go run ./client watch 03
 
+With -record it opens nothing: it plays a script, as the chapters do, and writes what
+happened into a file:
+
+  go run ./client watch -record wall.json -script 'A+ A:hello B+ B>hi 1s' 01
+
+With -publish it records the wall of each rung, for the page in docs.
+
 Ctrl-C ends all of it. Exit status: 0; 1 if the rung cannot be built or started; 2
 for a wrong command line.
 
@@ -41,14 +49,23 @@ func watchRung(args []string) int {
 	flags := flag.NewFlagSet("watch", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	browse := flags.Bool("open", true, "open the browser; -open=false: only print the address")
+	record := flags.String("record", "", "record -script into this `file`")
+	script := flags.String("script", "", "the `steps` of a recording, such as 'A+ A:hello 1s A-'")
+	publish := flags.String("publish", "", "record all walls into this `folder`, and make watch.html of them")
 	names, err := mixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Print(watchUsage)
 		cli.Flags(os.Stdout, flags)
 		return 0
 	}
-	if err == nil && len(names) > 1 {
+	switch {
+	case err != nil:
+	case len(names) > 1:
 		err = fmt.Errorf("one rung at a time, not %s", strings.Join(names, " and "))
+	case (*record == "") != (*script == ""):
+		err = errors.New("-record and -script go together")
+	case *publish != "" && (*record != "" || len(names) > 0):
+		err = errors.New("-publish goes with no rung and no -record")
 	}
 	rung := echotest.Rungs[0]
 	if err == nil && len(names) == 1 {
@@ -61,7 +78,14 @@ func watchRung(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, proc.CleanUp)
-	err = watchUntil(ctx, rung, *browse)
+	switch {
+	case *publish != "":
+		err = publishAll(ctx, *publish)
+	case *record != "":
+		err = recordRung(ctx, rung, *record, *script)
+	default:
+		err = watchUntil(ctx, rung, *browse)
+	}
 	proc.CleanUp() // or wait until it is done
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "watch:", err)
@@ -70,18 +94,24 @@ func watchRung(args []string) int {
 	return 0
 }
 
-// watchUntil shows a rung until ctx ends.
-func watchUntil(ctx context.Context, rung echotest.Rung, browse bool) error {
+// subjectOf builds a rung and reads its sources.
+func subjectOf(rung echotest.Rung) (watch.Subject, error) {
 	program, err := target.NewBuilder().Rung(rung.Folder)
 	if err != nil {
-		return err
+		return watch.Subject{}, err
 	}
 	sources, err := sourcesOf(rung.Folder)
+	target.Limit() // the crowd needs descriptors, and so does the rung
+	return watch.Subject{Name: rung.Folder, Program: program, Sources: sources, Framed: rung.Promises.Framed}, err
+}
+
+// watchUntil shows a rung until ctx ends.
+func watchUntil(ctx context.Context, rung echotest.Rung, browse bool) error {
+	subject, err := subjectOf(rung)
 	if err != nil {
 		return err
 	}
-	target.Limit() // the crowd needs descriptors, and so does the rung
-	w := watch.New(watch.Subject{Name: rung.Folder, Program: program, Sources: sources, Framed: rung.Promises.Framed})
+	w := watch.New(subject)
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
@@ -96,6 +126,102 @@ func watchUntil(ctx context.Context, rung echotest.Rung, browse bool) error {
 	}
 	return watch.Serve(ctx, w, l)
 }
+
+// recordRung plays a script to a rung and writes the recording.
+func recordRung(ctx context.Context, rung echotest.Rung, file, script string) error {
+	subject, err := subjectOf(rung)
+	if err != nil {
+		return err
+	}
+	r, err := watch.Record(ctx, subject, []watch.Scene{{Steps: script}})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, r.JSON(), 0o644)
+}
+
+// publishAll records the wall of each rung into a folder, and makes the page of them.
+// A recording that is of the same sources and the same script is left as it is.
+func publishAll(ctx context.Context, folder string) error {
+	var all []*watch.Recording
+	for _, rung := range echotest.Rungs {
+		r, err := published(ctx, rung, filepath.Join(folder, "recordings", rung.Folder+".json"))
+		if err != nil {
+			return fmt.Errorf("%s: %w", rung.Folder, err)
+		}
+		all = append(all, r)
+	}
+	page, err := watch.Page(all)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(folder, "watch.html")
+	fmt.Println(file)
+	if err := os.WriteFile(file, page, 0o644); err != nil {
+		return err
+	}
+	return stills(file, filepath.Join(folder, "img"))
+}
+
+// published gives the recording of a rung, new if the one in the file is out of date.
+func published(ctx context.Context, rung echotest.Rung, file string) (*watch.Recording, error) {
+	scenes := watch.Scenes(rung.Folder)
+	sources, err := sourcesOf(rung.Folder)
+	if err != nil {
+		return nil, err
+	}
+	if text, err := os.ReadFile(file); err == nil {
+		if r, err := watch.ParseRecording(text); err == nil && r.Current(sources, scenes) {
+			return r, nil
+		}
+	}
+	subject, err := subjectOf(rung)
+	if err != nil {
+		return nil, err
+	}
+	r, err := watch.Record(ctx, subject, scenes)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Println(file)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, err
+	}
+	return r, os.WriteFile(file, r.JSON(), 0o644)
+}
+
+// stills takes a picture of the page for each rung, at the moment at which it opens.
+func stills(page, folder string) error {
+	browser, err := exec.LookPath("chromium")
+	if err != nil {
+		fmt.Println("the pictures in", folder, "are not made: there is no chromium")
+		return nil
+	}
+	if page, err = filepath.Abs(page); err != nil {
+		return err
+	}
+	for _, rung := range echotest.Rungs {
+		file := filepath.Join(folder, "watch-"+rung.Folder[:2]+".png")
+		args := []string{browser, "--headless", "--hide-scrollbars", "--window-size=1280,720", "--screenshot=" + file, "file://" + page + "#" + rung.Folder[:2]}
+		if os.Getuid() == 0 {
+			args = append(args, "--no-sandbox") // which root may not have
+		}
+		p, err := proc.Command{Args: args, Group: true}.Start()
+		if err != nil {
+			return err
+		}
+		code, err := p.Wait(stillTime)
+		p.Kill()
+		if err != nil || code != 0 {
+			return fmt.Errorf("chromium: exit status %d, %v: %s", code, err, p.Stderr.Last())
+		}
+		fmt.Println(file)
+	}
+	return nil
+}
+
+// stillTime is far more than a picture takes.
+const stillTime = time.Minute
 
 // sourcesOf reads the files of a rung, tests apart, by the names that they have in
 // the objects of -v=json.

@@ -17,6 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example/tcpladder/client/internal/watch"
+	"example/tcpladder/shared/echotest"
 	"example/tcpladder/shared/proc"
 )
 
@@ -269,5 +271,109 @@ func TestWatchUsage(t *testing.T) {
 			t.Errorf("%v: exit status %d and %q, want 2 and one line", args, code, p.Stderr.All())
 		}
 		p.Kill()
+	}
+}
+
+// TestPublished: the page in docs is made of the recordings and of the page as they are
+// now, and the recordings of the rungs as they are now.
+func TestPublished(t *testing.T) {
+	const docs = "../docs"
+	want, err := os.ReadFile(docs + "/watch.html")
+	if err != nil {
+		t.Skip(err)
+	}
+	const again = "make it again: go run ./client watch -publish docs"
+	var all []*watch.Recording
+	for _, rung := range echotest.Rungs {
+		text, err := os.ReadFile(docs + "/recordings/" + rung.Folder + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := watch.ParseRecording(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+		sources, err := sourcesOf(rung.Folder)
+		if err != nil {
+			t.Skip(err)
+		}
+		if !r.Current(sources, watch.Scenes(rung.Folder)) {
+			t.Errorf("%s, or its script, has changed since it was recorded: %s", rung.Folder, again)
+		}
+	}
+	got, err := watch.Page(all)
+	if err != nil || string(got) != string(want) {
+		t.Errorf("docs/watch.html is not of these recordings and this page (%v): %s", err, again)
+	}
+	if len(want) > 1<<20 {
+		t.Errorf("docs/watch.html has %d bytes, over 1 MB", len(want))
+	}
+}
+
+// TestRecordedAgain: a rung that is recorded again makes the same calls.
+func TestRecordedAgain(t *testing.T) {
+	long(t)
+	for _, rung := range echotest.Rungs {
+		t.Run(rung.Folder, func(t *testing.T) {
+			text, err := os.ReadFile("../docs/recordings/" + rung.Folder + ".json")
+			if err != nil {
+				t.Skip(err)
+			}
+			before, err := watch.ParseRecording(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := before.Outline()
+			if err != nil {
+				t.Fatal(err)
+			}
+			subject, err := subjectOf(rung)
+			if err != nil {
+				t.Skip(err)
+			}
+			r, err := watch.Record(t.Context(), subject, watch.Scenes(rung.Folder))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := r.Outline(); err != nil || got != want {
+				t.Errorf("recorded again (%v), it is\n%s\nand was\n%s", err, got, want)
+			}
+		})
+	}
+}
+
+// TestRecord: a script is played, and what cannot be is told in one line.
+func TestRecord(t *testing.T) {
+	client, file := goBuild(t, "."), filepath.Join(t.TempDir(), "wall.json")
+	for script, want := range map[string]string{
+		"A+ A:hello B+ B>hi 100ms A- B< B!reset term": "",
+		"B+":     "watch: step B+: the clients are called A, B, ... in the order in which they come",
+		"A:hi":   "watch: step A:hi: not understood",
+		"A+ A?x": "watch: step A?x: '?' is not understood",
+	} {
+		p, err := proc.Command{Args: []string{client, "watch", "-record", file, "-script", script, "01"}}.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Wait(patience); err != nil || strings.Join(p.Stderr.All(), "\n") != want {
+			t.Errorf("%s: %v, %q, want %q", script, err, p.Stderr.All(), want)
+		}
+		p.Kill()
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := watch.ParseRecording(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outline, err := r.Outline()
+	if want := "A connects\nA sends \"hello\"\nB connects\nB sends \"hi\"\nA half-closes: it will send no more\nB resets the connection\nserver: stops \nserver: ended exit status 0\n"; err != nil || !strings.Contains(outline, want) {
+		t.Errorf("its outline is %v\n%s\nwhich has no\n%s", err, outline, want)
+	}
+	if !strings.Contains(outline, "read conn.go:") || !strings.Contains(outline, "accept server.go:") {
+		t.Errorf("the calls are missing: %s", outline)
 	}
 }

@@ -7,7 +7,7 @@ type About struct {
 	Framed  bool              `json:"framed"`
 	Drawn   int               `json:"drawn"`
 	Sources map[string]string `json:"sources"`
-	Steps   []step            `json:"steps"`
+	Steps   []step            `json:"steps,omitempty"`
 }
 
 // A step is a part of "try this".
@@ -24,8 +24,9 @@ func (w *Watch) About() About {
 
 // A lesson leads into the wall of a rung.
 type lesson struct {
-	asks  string
-	steps []step
+	asks   string
+	steps  []step
+	scenes []Scene // for the recording
 }
 
 var lessons = map[string]lesson{
@@ -35,12 +36,21 @@ var lessons = map[string]lesson{
 		{"Send another line from A.", "A is answered at once. B still waits, and the server does not even know of it."},
 		{"Have A stop reading, and flood.", "Now the server sleeps in write: A's receive queue and its own send queue are full. One client decides for all."},
 		{"Close A.", "Only now the server accepts B, and finds its bytes where they have been all the time."},
+	}, []Scene{
+		{Steps: "700ms A+ 500ms A:hello 700ms", Note: "A is served: its line was read and written back. Now the server sleeps in read, and waits for A alone."},
+		{Steps: "B+ 500ms B>hi 1200ms", Note: "B is connected: the kernel did that. It stands in the accept queue, and its 3 bytes in the receive queue. The server knows nothing of it.", Key: true},
+		{Steps: "A:again 800ms", Note: "A is answered at once. B still waits."},
+		{Steps: "A- 500ms B< 700ms", Note: "A has left. Only now the server accepts B, and finds its bytes."},
 	}},
 	"02": {"nothing", []step{
 		{"Look before anybody has come.", "Nobody is there, and a core burns: the server asks accept, again and again, and hears EAGAIN."},
 		{"Add A and B; send a line from B.", "B is served while A is silent: nobody waits for anybody. That was the wall of 01."},
 		{"Send nothing for a while.", "It asks each descriptor in turn. Watch how often each has said no."},
 		{"Add 100 idle clients.", "It takes as much CPU as before, but each round is longer: everybody is asked before it is your turn."},
+	}, []Scene{
+		{Steps: "2500ms", Note: "Nobody is there, and a core burns: the server calls accept again and again, and hears EAGAIN."},
+		{Steps: "A+ 600ms B+ 600ms B:hello 2500ms", Note: "B is served while A is silent: the wall of 01 is gone. But each of them is asked, over and over, whether there is something.", Key: true},
+		{Steps: "B- 500ms", Note: "B has left. The core burns on."},
 	}},
 	"03": {"select", []step{
 		{"Add A and B.", "The server sleeps in one call for all of them: select. The bits are those that it asks about; nobody is asked in vain."},
@@ -48,6 +58,11 @@ var lessons = map[string]lesson{
 		{"Have A stop reading, and flood.", "Its echo does not fit any more: its bit moves from the read set to the write set. B is served all the same."},
 		{"Close A. Add 100 idle clients, and send a line from B.", "102 bits go in to find one that is ready."},
 		{"Add 1,000 idle clients.", "A set has 1,024 bits. Descriptor 1,024 has none: whoever gets it is turned away. Close B and add it again: there is room for one."},
+	}, []Scene{
+		{Steps: "500ms A+ 300ms B+ 500ms A:hello 600ms", Note: "It sleeps in select, in which it asks about all of them. One bit came back, and the same bits go in again."},
+		{Steps: "100+ 700ms B:hi 600ms", Note: "103 bits go in to find one that is ready."},
+		{Steps: "stop 100+ 100+ 100+ 100+ 100+ cont 1200ms stop 100+ 100+ 100+ 100+ 100+ cont 1500ms", Note: "1,000 more have come. A set has 1,024 bits. Whoever gets descriptor 1,024 has none, and is turned away.", Key: true},
+		{Steps: "A:still 500ms", Note: "The others are served as before, if more slowly: each time, all bits go in."},
 	}},
 	"04": {"register", []step{
 		{"Add A and B; send a line from A.", "Each descriptor was registered once. epoll_wait names the one that is ready, and nothing is asked again."},
@@ -55,6 +70,10 @@ var lessons = map[string]lesson{
 		{"Freeze the server (SIGSTOP). Send one from B, then two.", "8 bytes lie in its receive queue: where one line ends and the next begins is not written there."},
 		{"Let it go on (SIGCONT).", "Two sends, one read. TCP carries bytes, not messages: that is the wall."},
 		{"Have A stop reading, and flood.", "A is registered for writing instead of reading, until it takes its bytes. B does not notice."},
+	}, []Scene{
+		{Steps: "500ms A+ 300ms B+ 300ms A:hello 600ms", Note: "Each descriptor was registered once. epoll_wait names the one that is ready, and nothing is asked again."},
+		{Steps: "stop 300ms B>one 300ms B>two 700ms", Note: "The server is frozen, and B has sent two lines: 8 bytes in its receive queue. Where one ends and the next begins is not written there.", Key: true},
+		{Steps: "cont B< 600ms", Note: "Two sends, one read. TCP carries bytes, not messages."},
 	}},
 	"05": {"register", []step{
 		{"Add A and send two lines, frozen in between as in 04.", "One read brings both, and they come back as two frames: each has its length in front."},
@@ -62,5 +81,10 @@ var lessons = map[string]lesson{
 		{"Have B stop reading, and flood. Then have it read again.", "At the high-water mark B is paused: it is not read any more. When it reads again, the frames that are buffered are answered first."},
 		{"Send a header that is too long from a new client.", "The server logs it, shuts down its sending side, reads what still comes, and closes: nothing that was owed is lost."},
 		{"Send SIGTERM while B does not read.", "It accepts nobody any more, sends what it owes for at most a second, and exits with status 0."},
+	}, []Scene{
+		{Steps: "500ms A+ 300ms A:hello 400ms A!half-frame 700ms", Note: "Half a frame: the server holds 9 bytes and waits for the rest. Nobody else has to."},
+		{Steps: "B+ 300ms B!deaf B!mib B!mib B!mib B!mib B!mib B!mib B!mib 900ms", Note: "B does not take its replies. At the high-water mark it is paused: it is registered for writing only, and TCP slows it down.", Key: true},
+		{Steps: "B!hear B< 700ms", Note: "B reads again: the frames that were buffered are answered first, then it is read again."},
+		{Steps: "C+ 300ms C!too-long 600ms term 1200ms", Note: "A header that is too long is logged, and its client is closed. SIGTERM: what is owed is sent, and it exits with status 0."},
 	}},
 }

@@ -14,7 +14,7 @@ type event struct {
 	N    int     `json:"n"`            // counts all events
 	At   float64 `json:"at"`           // milliseconds since the watch began
 	To   float64 `json:"to,omitempty"` // of a sample: until when the next ones were the same
-	Kind string  `json:"k"`            // enter, call, again, gap, log, dropped, act, client, sample, server, key
+	Kind string  `json:"k"`            // enter, call, again, gap, log, dropped, act, client, sample, server, note, key
 
 	*call
 	Text  string `json:"text,omitempty"`

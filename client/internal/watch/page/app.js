@@ -40,7 +40,7 @@ function step(s, e) {
 }
 
 const most = 50000; // events are kept
-let events = [], rows = [], end = fresh();
+let events = [], rows = [], notes = [], end = fresh();
 
 // stateAt computes the state after event number n, from the last key before it.
 let memo = { n: -1 };
@@ -77,12 +77,14 @@ function take(list) {
 function forget() {
   events = [];
   rows = [];
+  notes = [];
   end = fresh();
   memo = { n: -1 };
 }
 
 // addRow adds what an event shows in the timeline, if it does.
 function addRow(e, closes) {
+  if (e.k === "note") notes.push(e);
   const last = rows.at(-1);
   const row = { n: e.n, at: e.at, kind: e.k, e, who: e.client?.id };
   if (e.k === "again" || e.k === "call" && e.errno === "EAGAIN" && e.slept === undefined) {
@@ -94,7 +96,7 @@ function addRow(e, closes) {
     }
     Object.assign(row, { kind: "again", times, only: e.call && `${e.call}(${e.arg}) = EAGAIN  ${e.words}` });
   } else if (e.k === "call") row.who = closes ?? nameOf(end, e.call === "accept" && e.result !== undefined ? e.result : e.fd || e.arg);
-  else if (!["gap", "log", "dropped", "act", "server"].includes(e.k)) return;
+  else if (!["gap", "log", "dropped", "act", "server", "note"].includes(e.k)) return;
   rows.push(row);
 }
 
@@ -141,6 +143,7 @@ function rowText(r) {
     case "again": return r.only ?? `… ${plural(r.times, "call")} returned EAGAIN`;
     case "gap": return `… ${plural(e.count, "object")} left out: more than can be shown. From here on it is exact again.`;
     case "dropped": return `… ${plural(e.count, "line")} lost: nobody was reading`;
+    case "note": return "— " + e.text;
     case "act": return (e.client ? e.client.id + " " : "") + e.text;
     case "server": return { starts: "the server starts", runs: "the server runs", stops: "SIGTERM is sent to the server",
       stopped: "the server is frozen: SIGSTOP", ended: "the server has ended: " + e.server.how }[e.server.is];
@@ -156,7 +159,7 @@ const owed = (s, c) => { const d = s.fds[fdOf(s, c)]; return d ? (d.read ?? 0) -
 // clientWaits says for what a client waits, or nothing.
 function clientWaits(s, c) {
   const p = s.sample.pipes?.[c.id];
-  if (c.over) return "";
+  if (isOver(s, c)) return "";
   if (p?.queued) return "waits to be accepted";
   if (c.left && !c.floods) return `waits to send ${bytes(c.left)}`;
   if (c.floods && s.inside?.call === "write" && fdOf(s, c) == s.inside.arg) return "cannot send more";
@@ -256,6 +259,11 @@ const queue = (label, n) => `<div class="end"><span>${label}</span>${bar(n)}<b${
 function drawHeader(s) {
   const v = s.server ?? {}, over = v.is === "ended";
   put($("name"), text(about.name));
+  if (tapes) {
+    put($("status"), "recorded from the real server");
+    put($("power"), tapes.tapes.map((t, i) => `<button data-tape="${i}" aria-pressed="${t.about.name === about.name}">${t.about.name.slice(0, 2)}</button>`).join(""));
+    return;
+  }
   put($("status"), lost ? "the watch has ended: start it again in the terminal" : `${over ? "ended" : v.is ?? ""} · pid ${v.pid ?? ""} · ${v.addr ?? ""}`);
   put($("power"), over ? button("Start again", "start") :
     button(v.is === "stopped" ? "Go on (SIGCONT)" : "Freeze (SIGSTOP)", v.is === "stopped" ? "cont" : "stop", { title: "Time to send several things before it reads" }) +
@@ -263,8 +271,9 @@ function drawHeader(s) {
 }
 
 function drawTry() {
-  const t = about.steps[tryAt];
-  if (!t) return;
+  const t = about.steps?.[tryAt], note = tapes && (notes.findLast((e) => e.n <= momentEnd()) ?? { text: "" });
+  if (note) put($("try"), `<p><b>${text(note.text)}</b><br><span>To do this yourself: <code>go run ./client watch ${about.name.slice(0, 2)}</code></span></p>`);
+  if (!t || note) return;
   put($("try"), `<button data-try="-1" aria-label="Step before"${tryAt ? "" : " disabled"}>‹</button><p><b>Try this, ${tryAt + 1} of ${about.steps.length}: ${text(t.do)}</b><br><span>${text(t.look)}</span></p>
     <button data-try="1" aria-label="Next step"${tryAt + 1 < about.steps.length ? "" : " disabled"}>›</button>`);
 }
@@ -276,7 +285,7 @@ function drawHeads(s) {
   if (q.other?.queued) queued.push(name(number(q.other.queued) + " from elsewhere", true));
   const full = clients.length >= about.drawn || s.server?.is === "ended";
   const what = q.queuesError ? text(q.queuesError) : q.queue ? `<b class="waits">${number(q.queue)}</b> ${queued.join("")}` : "empty";
-  put($("heads"), `<div><h2>Clients</h2>${button("+ client", "add", { off: full })}${button("+ 100 idle", "idle-100")}${button("+ 1,000", "idle-1000", { title: "1,000 idle clients" })}</div>
+  put($("heads"), `<div><h2>Clients</h2>${tapes ? "" : button("+ client", "add", { off: full }) + button("+ 100 idle", "idle-100") + button("+ 1,000", "idle-1000", { title: "1,000 idle clients" })}</div>
     <div><h2>The kernel</h2><div id="queue"><span class="label">accept queue of ${s.listener}:</span> ${what}</div></div>`);
 }
 
@@ -290,10 +299,10 @@ function drawLanes(s) {
 
 function lane(s, c) {
   const p = s.sample.pipes?.[c.id] ?? {}, waits = clientWaits(s, c), fd = c.over ? undefined : fdOf(s, c), d = s.fds[fd];
-  const gone = c.over, held = p.queued;
+  const gone = isOver(s, c), held = p.queued;
   const state = gone ? c.over : waits || (c.deaf ? "does not read" : c.half ? "has half-closed" : "");
   const ends = [p.client, p.server].filter((e) => e && e !== "ESTABLISHED").join(" · ");
-  if (gone && !(p.receive > 0 || p.reply > 0)) return overLane(c);
+  if (gone && !(p.receive > 0 || p.reply > 0)) return overLane(c, gone);
   return `<article class="lane${chosen === c.id ? " chosen" : ""}${moment !== null && rows[momentRow()]?.who === c.id ? " marked" : ""}${gone ? " over" : ""}" id="lane-${c.id}"><div class="row">
     <button class="who" data-choose="${c.id}" aria-pressed="${chosen === c.id}" aria-label="Client ${c.id}, port ${c.port}, ${text(state)}">${name(c.id, waits)}
       <span${waits ? ' class="waits"' : ""}>${text(state) || "&nbsp;"}</span><small>:${c.port}</small>
@@ -303,12 +312,14 @@ function lane(s, c) {
       <div class="fd">${fdText(s, fd, d, held, gone)}${ends ? `<br><small>${ends}</small>` : ""}</div>
       ${queue("receive", p.take)}<span class="arrow">←</span>${queue("send", p.reply)}
       <i class="dot sent"></i><i class="dot read"></i><i class="dot written"></i><i class="dot got"></i></div></div>
-    ${chosen === c.id ? deeds(c) : ""}</article>`;
+    ${chosen === c.id && !tapes ? deeds(c) : ""}</article>`;
 }
 
-function overLane(c) {
-  return `<article class="lane over" id="lane-${c.id}"><div class="row"><div class="who">${name(c.id)}<span>${text(c.over)}</span><small>:${c.port}</small></div>
-    <small>sent ${bytes(c.sent)}, got ${bytes(c.got)}</small><span class="away">${button("Take away", "remove", { id: c.id })}</span></div></article>`;
+// isOver says why a connection is no more; a client that does not read has not been told.
+const isOver = (s, c) => c.over || (s.server?.is === "ended" || s.server?.run !== c.run ? "its server has ended" : "");
+function overLane(c, why) {
+  return `<article class="lane over" id="lane-${c.id}"><div class="row"><div class="who">${name(c.id)}<span>${text(why)}</span><small>:${c.port}</small></div>
+    <small>sent ${bytes(c.sent)}, got ${bytes(c.got)}</small><span class="away">${tapes ? "" : button("Take away", "remove", { id: c.id })}</span></div></article>`;
 }
 
 function fdText(s, fd, d, held, gone) {
@@ -330,9 +341,9 @@ function deeds(c) {
 function crowdLane(s) {
   const m = s.sample.idle ?? {}, c = s.crowd;
   return `<article class="lane" id="lane-idle"><div class="row"><div class="who">${name("…", m.queued)}<span><b>${plural(c.open, "idle client")}</b></span><span></span>
-    <small class="more">${c.ended ? `<span class="waits">${number(c.ended)} turned away by the server</span>` : "connected, and silent"}</small></div>
+    <small class="more">${c.ended ? `<span class="waits">${number(c.ended)} ${s.server?.is === "ended" ? "ended with" : "turned away by"} the server</span>` : "connected, and silent"}</small></div>
     <div class="pipe"><span class="label">${m.queued ? `<span class="waits">${number(m.queued)} in the accept queue</span>` : "their queues are empty"}</span><span></span><span></span>
-    <div class="fd">${button("Leave", "idle-leave")}</div></div></div></article>`;
+    <div class="fd">${tapes ? "" : button("Leave", "idle-leave")}</div></div></div></article>`;
 }
 
 // asks shows what the server asks the kernel about, and its descriptors by number.
@@ -421,7 +432,7 @@ function drawTimeline(s) {
   const at = moment === null ? rows.length - 1 : momentRow();
   const from = Math.max(0, Math.min(at - (moment === null ? shownRows - 1 : 4), rows.length - shownRows));
   const html = rows.slice(from, from + shownRows).map((r, i) => {
-    const kind = { act: "act", again: "folded", gap: "folded", dropped: "folded", log: "said", server: "act" }[r.kind] ?? "";
+    const kind = { act: "act", again: "folded", gap: "folded", dropped: "folded", log: "said", note: "said", server: "act" }[r.kind] ?? "";
     return `<li><button class="${kind}" data-row="${from + i}"${moment !== null && from + i === at ? ' aria-current="true"' : ""}><time>${(r.at / 1000).toFixed(3)} s</time><span>${r.who ? name(r.who) : ""}</span><span class="text">${text(rowText(r))}</span><span></span></button></li>`;
   });
   if (moment === null && s.inside && s.server?.is === "runs") {
@@ -434,8 +445,8 @@ function drawTimeline(s) {
   slider.value = at;
   const age = s.at - s.sampleAt;
   put($("when"), moment === null ? `${(s.at / 1000).toFixed(2)} s` : `${(s.at / 1000).toFixed(2)} of ${(end.at / 1000).toFixed(2)} s, queues of ${age < 1 ? "then" : duration(age) + " before"}`);
-  put($("live"), "Live");
-  $("live").setAttribute("aria-pressed", moment === null);
+  put($("live"), tapes ? (playing ? "Pause" : "Play") : "Live");
+  $("live").setAttribute("aria-pressed", tapes ? !!playing : moment === null);
 }
 
 // momentRow is the row of the moment that is shown: rows go when they are too old.
@@ -446,9 +457,11 @@ function momentRow() {
 
 // shownState is the state at the moment: all that was so until the next row.
 function shownState() {
-  if (moment === null) return end;
-  const at = momentRow(), next = rows[at + 1];
-  return stateAt(next ? next.n - 1 : events.at(-1).n);
+  return moment === null ? end : stateAt(momentEnd());
+}
+function momentEnd() {
+  const next = rows[momentRow() + 1];
+  return next ? next.n - 1 : events.at(-1).n;
 }
 
 let before = null, drawnAt = 0, drawnN = 0;
@@ -511,6 +524,9 @@ async function order(what) {
 }
 
 function go(where) {
+  if (tapes && where === "live") return play();
+  clearInterval(playing);
+  playing = 0;
   const at = moment === null ? rows.length - 1 : momentRow();
   if (where === "live") moment = moment === null && rows.length ? rows.at(-1).n : null;
   else if (rows.length) moment = rows[Math.max(0, Math.min(rows.length - 1, { first: 0, last: rows.length - 1, back: at - 1, on: at + 1 }[where] ?? where))].n;
@@ -525,6 +541,7 @@ addEventListener("click", (event) => {
   else if (d.choose) chosen = chosen === d.choose ? "" : d.choose;
   else if (d.try) tryAt += +d.try;
   else if (d.go) return go(d.go);
+  else if (d.tape) return tape(+d.tape);
   else if (d.row) return go(+d.row);
   draw();
 });
@@ -567,6 +584,53 @@ function soon() {
   }), Math.max(0, 60 - (performance.now() - drawnAt)));
 }
 
+// ---- recorded -----------------------------------------------------------------------------
+
+// tapes are there in the page that needs no server: see Page in publish.go.
+const tapes = JSON.parse($("tapes")?.textContent ?? "null");
+let playing = 0;
+
+// tape shows a recording, at the moment at which its wall is seen best.
+function tape(i) {
+  clearInterval(playing);
+  playing = 0;
+  forget();
+  const { about: a, key, events: all } = tapes.tapes[i];
+  about = { ...a, sources: Object.fromEntries(Object.entries(a.sources).map(([name, n]) => [name, tapes.texts[n]])) };
+  document.title = `tcpladder: ${about.name}, recorded`;
+  take(all);
+  moment = key;
+  tape.seen = false;
+  history.replaceState(null, "", "#" + about.name.slice(0, 2));
+  draw();
+}
+
+// play goes on as fast as it was, but waits no longer than a moment for the next call.
+function play() {
+  const step = 60, pause = 1500, last = rows.length - 1;
+  clearInterval(playing);
+  if (playing) {
+    playing = 0;
+    return draw();
+  }
+  if (!tape.seen || momentRow() === last) moment = rows[0].n;
+  tape.seen = true;
+  let time = rows[momentRow()].at;
+  playing = setInterval(() => {
+    const at = momentRow();
+    if (at === last) {
+      clearInterval(playing);
+      playing = 0;
+    } else {
+      time = Math.max(time + step, rows[at + 1].at - pause);
+      let next = at;
+      while (next < last && rows[next + 1].at <= time) next++;
+      moment = rows[next].n;
+    }
+    draw();
+  }, step);
+}
+
 async function live() {
   about = await (await fetch("about")).json();
   document.title = "watch " + about.name;
@@ -589,4 +653,8 @@ async function live() {
   };
   setInterval(() => end.inside && moment === null && draw(), 200);
 }
-live();
+if (tapes) {
+  const open = () => tape(Math.max(0, tapes.tapes.findIndex((t) => "#" + t.about.name.slice(0, 2) === location.hash)));
+  addEventListener("hashchange", open);
+  open();
+} else live();
