@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"golang.org/x/sys/unix"
@@ -134,11 +136,67 @@ func TestAccessible(t *testing.T) {
 		b.run(chromedp.Evaluate(string(script), nil))
 		for _, when := range []string{"live", "back"} {
 			b.run(chromedp.Evaluate(`go("`+when+`")`, nil))
-			found := ask[[]string](b, `axe.run({ resultTypes: ["violations"] }).then((r) => r.violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.html + " " + n.failureSummary)))`)
-			for _, violation := range found {
-				t.Errorf("%s: %s", rung, violation)
-			}
+			b.noViolations(rung + ", " + when)
 		}
+	}
+}
+
+// TestRecorded: the page in docs shows each wall when it opens, from disk alone, plays,
+// goes back, and fits on a telephone.
+func TestRecorded(t *testing.T) {
+	b := open(t, chromium(t))
+	file, err := filepath.Abs("../../docs/watch.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Skip(err)
+	}
+	b.run(network.Enable(), network.EmulateNetworkConditions(true, 0, 0, 0)) // offline
+	axe, _ := os.ReadFile(os.Getenv("TCPLADDER_AXE"))
+	for rung, wall := range map[string]string{
+		"01": `read\(\d+\)[^]*B waits for A`,
+		"02": `awake[^]*It never sleeps`,
+		"03": `select\(1024\)`,
+		"04": `frozen`,
+		"05": `epoll_wait`,
+	} {
+		b.run(chromedp.Navigate("about:blank"), chromedp.Navigate("file://"+file+"#"+rung))
+		b.shows("#now", wall)
+		first := ask[string](b, picture)
+		for range 5 {
+			b.run(chromedp.KeyEvent(kb.ArrowLeft))
+		}
+		for range 5 {
+			b.run(chromedp.KeyEvent(kb.ArrowRight))
+		}
+		if got := ask[string](b, picture); got != first {
+			t.Errorf("%s: five back and five on, it is not the same:\n%s\n%s", rung, got, first)
+		}
+		b.run(chromedp.KeyEvent(kb.Home), chromedp.KeyEvent(" "))
+		b.until("playing && momentRow() > 3")
+		b.run(chromedp.KeyEvent(" "))
+		b.until("!playing")
+		if len(axe) > 0 {
+			b.run(chromedp.Evaluate(string(axe), nil))
+			b.noViolations(rung)
+		}
+		b.run(chromedp.EmulateViewport(390, 844))
+		if width := ask[int](b, "document.documentElement.scrollWidth"); width > 390 {
+			t.Errorf("%s: it is %d pixels wide on a telephone of 390", rung, width)
+		}
+		b.run(chromedp.EmulateViewport(1280, 720))
+		b.run(chromedp.Navigate("about:blank"), chromedp.Navigate("file://"+file+"#"+rung))
+		b.shoot("recorded-" + rung)
+	}
+}
+
+// noViolations asks axe-core, which is in the page.
+func (b *tab) noViolations(what string) {
+	b.Helper()
+	found := ask[[]string](b, `axe.run({ resultTypes: ["violations"] }).then((r) => r.violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.html + " " + n.failureSummary)))`)
+	for _, violation := range found {
+		b.Errorf("%s: %s", what, violation)
 	}
 }
 
