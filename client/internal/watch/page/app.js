@@ -301,7 +301,8 @@ function lane(s, c) {
   const p = s.sample.pipes?.[c.id] ?? {}, waits = clientWaits(s, c), fd = c.over ? undefined : fdOf(s, c), d = s.fds[fd];
   const gone = isOver(s, c), held = p.queued;
   const state = gone ? c.over : waits || (c.deaf ? "does not read" : c.half ? "has half-closed" : "");
-  const ends = [p.client, p.server].filter((e) => e && e !== "ESTABLISHED").join(" · ");
+  const both = [p.client, p.server].filter(Boolean), quiet = chosen !== c.id && both.every((e) => e === "ESTABLISHED");
+  const ends = quiet ? "" : [...new Set(both)].join("<br>");
   if (gone && !(p.receive > 0 || p.reply > 0)) return overLane(c, gone);
   return `<article class="lane${chosen === c.id ? " chosen" : ""}${moment !== null && rows[momentRow()]?.who === c.id ? " marked" : ""}${gone ? " over" : ""}" id="lane-${c.id}"><div class="row">
     <button class="who" data-choose="${c.id}" aria-pressed="${chosen === c.id}" aria-label="Client ${c.id}, port ${c.port}, ${text(state)}">${name(c.id, waits)}
