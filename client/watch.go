@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example/tcpladder/client/internal/faults"
 	"example/tcpladder/client/internal/target"
 	"example/tcpladder/client/internal/watch"
 	"example/tcpladder/shared/cli"
@@ -31,6 +32,12 @@ browser that shows its clients, the kernel's queues, and the call that it is in,
 while you play with it:
 
   go run ./client watch 03
+
+On Linux it shows other servers too, in any language, started by what follows --;
+{addr} stands for a free address, {host} and {port} for its parts. Their calls and
+their source are not known:
+
+  go run ./client watch -- python3 server.py {addr}
 
 With -record it opens nothing: it plays a script, as the chapters do, and writes what
 happened into a file:
@@ -52,6 +59,7 @@ func watchRung(args []string) int {
 	record := flags.String("record", "", "record -script into this `file`")
 	script := flags.String("script", "", "the `steps` of a recording, such as 'A+ A:hello 1s A-'")
 	publish := flags.String("publish", "", "record all walls into this `folder`, and make watch.html of them")
+	args, stranger := faults.Split(args)
 	names, err := mixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Print(watchUsage)
@@ -62,6 +70,8 @@ func watchRung(args []string) int {
 	case err != nil:
 	case len(names) > 1:
 		err = fmt.Errorf("one rung at a time, not %s", strings.Join(names, " and "))
+	case stranger != nil && (len(stranger) == 0 || len(names) > 0 || *record+*publish != ""):
+		err = errors.New("-- goes with a command, and with no rung, -record or -publish")
 	case (*record == "") != (*script == ""):
 		err = errors.New("-record and -script go together")
 	case *publish != "" && (*record != "" || len(names) > 0):
@@ -83,8 +93,13 @@ func watchRung(args []string) int {
 		err = publishAll(ctx, *publish)
 	case *record != "":
 		err = recordRung(ctx, rung, *record, *script)
+	case stranger != nil:
+		err = watchUntil(ctx, watch.Subject{Name: filepath.Base(stranger[0]), Argv: stranger, Unknown: true}, *browse)
 	default:
-		err = watchUntil(ctx, rung, *browse)
+		var subject watch.Subject
+		if subject, err = subjectOf(rung); err == nil {
+			err = watchUntil(ctx, subject, *browse)
+		}
 	}
 	proc.CleanUp() // or wait until it is done
 	if err != nil && ctx.Err() == nil {
@@ -101,16 +116,12 @@ func subjectOf(rung echotest.Rung) (watch.Subject, error) {
 		return watch.Subject{}, err
 	}
 	sources, err := sourcesOf(rung.Folder)
-	target.Limit() // the crowd needs descriptors, and so does the rung
-	return watch.Subject{Name: rung.Folder, Program: program, Sources: sources, Framed: rung.Promises.Framed}, err
+	return watch.Subject{Name: rung.Folder, Argv: []string{program, "-addr", "127.0.0.1:0", "-v=json"}, Sources: sources, Framed: rung.Promises.Framed}, err
 }
 
-// watchUntil shows a rung until ctx ends.
-func watchUntil(ctx context.Context, rung echotest.Rung, browse bool) error {
-	subject, err := subjectOf(rung)
-	if err != nil {
-		return err
-	}
+// watchUntil shows a server until ctx ends.
+func watchUntil(ctx context.Context, subject watch.Subject, browse bool) error {
+	target.Limit() // the crowd needs descriptors, and so does the server
 	w := watch.New(subject)
 	if err := w.Start(ctx); err != nil {
 		return err
@@ -120,7 +131,7 @@ func watchUntil(ctx context.Context, rung echotest.Rung, browse bool) error {
 		return err
 	}
 	url := "http://" + l.Addr().String() + "/"
-	fmt.Printf("watching %s at %s (Ctrl-C ends it)\n", rung.Folder, url)
+	fmt.Printf("watching %s at %s (Ctrl-C ends it)\n", subject.Name, url)
 	if browse {
 		openBrowser(url)
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -67,11 +68,11 @@ type watchEvent struct {
 	Sample struct{ Pipes map[string]watchPipe }
 }
 
-// startWatch watches a rung and opens its page. It is interrupted at the end of the
+// startWatch watches a rung, or what follows --, and opens its page. It is interrupted at the end of the
 // test, and must then be gone with all that it started.
-func startWatch(t *testing.T, rung string) *watched {
+func startWatch(t *testing.T, args ...string) *watched {
 	t.Helper()
-	p, err := proc.Command{Args: []string{goBuild(t, "."), "watch", "-open=false", rung}, Stderr: os.Stderr}.Start()
+	p, err := proc.Command{Args: append([]string{goBuild(t, "."), "watch", "-open=false"}, args...), Stderr: os.Stderr}.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +141,7 @@ func (w *watched) take(e watchEvent) {
 		w.inside = &e.watchCall
 	case e.K == "call" && e.Slept != nil:
 		w.inside = nil
-	case e.K == "gap":
+	case e.K == "gap", e.K == "seen":
 		w.inside = e.Inside
 	}
 	if e.Client != nil {
@@ -180,8 +181,11 @@ func (w *watched) interrupt(t *testing.T) {
 		t.Errorf("Ctrl-C: exit status %d, %v", code, err)
 	}
 	w.Kill()
-	if w.pid != 0 && unix.Kill(w.pid, 0) == nil {
-		t.Errorf("the server with pid %d is left", w.pid)
+	if w.pid != 0 {
+		awaitThat(t, func() bool { // it has ended, and soon somebody knows
+			state, err := (&proc.Process{Pid: w.pid}).RunState()
+			return err != nil || strings.HasPrefix(state, "Z") || state == ""
+		})
 	}
 }
 
@@ -218,6 +222,42 @@ func TestWatch(t *testing.T) {
 	w.do(t, "remove", "A", "")
 	w.do(t, "add", "", "")
 	w.await(t, "it has read A", func() bool { return w.inside != nil && w.inside.Call == "read" })
+}
+
+// TestWatchStranger: of a server that is no rung the kernel tells enough to see a wall.
+func TestWatchStranger(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("that takes /proc")
+	}
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip(err)
+	}
+	// Its log says what nobody has asked for, and the server is a child of the shell.
+	const server = `
+import socket, sys
+l = socket.create_server((sys.argv[1], int(sys.argv[2])))
+print("hello from python", file=sys.stderr, flush=True)
+while True:
+    c, _ = l.accept()
+    while data := c.recv(4096):
+        c.sendall(data)
+    c.close()
+`
+	w := startWatch(t, "--", "sh", "-c", `python3 -c "$0" "$1" "$2"; exit 1`, server, "{host}", "{port}")
+	w.await(t, "it sleeps in accept", func() bool { return w.inside != nil && w.inside.Call == "accept" })
+	w.do(t, "add", "", "")
+	w.do(t, "send", "A", "hello")
+	w.do(t, "add", "", "")
+	w.do(t, "send", "B", "hi")
+	w.await(t, "B is in the queue with 3 bytes, and the server in recv", func() bool {
+		return w.inside != nil && w.inside.Call == "recv" && w.pipes["B"].Queued && w.pipes["B"].Receive == 3
+	})
+	expectInQueue(t, w.addr, w.ports["B"], 3)
+	expectAsleep(t, w.pid, fmt.Sprintf("%d %#x ", unix.SYS_RECVFROM, w.inside.Arg))
+	w.do(t, "close", "A", "")
+	w.await(t, "B has its echo", func() bool { return !w.pipes["B"].Queued && w.pipes["B"].Receive == 0 })
+	w.do(t, "term", "", "")
+	w.await(t, "the server ends", func() bool { return w.is == "ended" })
 }
 
 // expectInQueue looks into /proc/net/tcp for a connection that nobody has accepted.
@@ -262,7 +302,7 @@ func expectAsleep(t *testing.T, pid int, call string) {
 // TestWatchUsage: a wrong command line is told in one line.
 func TestWatchUsage(t *testing.T) {
 	client := goBuild(t, ".")
-	for _, args := range [][]string{{"06"}, {"01", "02"}, {"-nonsense"}} {
+	for _, args := range [][]string{{"06"}, {"01", "02"}, {"-nonsense"}, {"--"}, {"01", "--", "true"}, {"-record", "x"}, {"-publish", "x", "01"}} {
 		p, err := proc.Command{Args: append([]string{client, "watch"}, args...)}.Start()
 		if err != nil {
 			t.Fatal(err)

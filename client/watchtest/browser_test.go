@@ -46,8 +46,8 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
-// watch starts the command on a rung, and opens its page.
-func watch(t *testing.T, rung string) *tab {
+// watch starts the command on a rung, or what follows --, and opens its page.
+func watch(t *testing.T, args ...string) *tab {
 	t.Helper()
 	browser := chromium(t)
 	program, remove, err := proc.Build("..", ".")
@@ -58,7 +58,7 @@ func watch(t *testing.T, rung string) *tab {
 		t.Fatal(err)
 	}
 	t.Cleanup(remove)
-	p, err := proc.Command{Args: []string{program, "watch", "-open=false", rung}, Stderr: os.Stderr}.Start()
+	p, err := proc.Command{Args: append([]string{program, "watch", "-open=false"}, args...), Stderr: os.Stderr}.Start()
 	if err != nil {
 		t.Fatal(err)
 	}

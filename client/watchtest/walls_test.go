@@ -3,6 +3,7 @@ package watchtest
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -105,6 +106,30 @@ func Test05(t *testing.T) {
 	b.shows("#now", "ended[^]*exit status 0[^]*Its last words")
 	b.click("start", "")
 	b.shows("#now", "epoll_wait|kevent")
+}
+
+// TestStranger: the wall of 01 in another language, without its calls.
+func TestStranger(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip(err)
+	}
+	b := watch(t, "--", "python3", "-c", `
+import socket, sys
+l = socket.create_server((sys.argv[1], int(sys.argv[2])))
+while True:
+    c, _ = l.accept()
+    while data := c.recv(4096):
+        c.sendall(data)
+`, "{host}", "{port}")
+	b.add("A")
+	b.send("A", "hello")
+	b.until("end.clients.A.got === 6")
+	b.add("B")
+	b.send("B", "hi")
+	b.shows("#now", `recv\(\d+\)[^]*B waits for A`)
+	b.shows("#lane-B", "waits to be accepted[^]*3 B")
+	b.expectRow("B", "01", 0, 3, true)
+	b.shoot("stranger")
 }
 
 // expectRow compares the page with the row of the server's end in /proc/net/tcp.

@@ -3,7 +3,7 @@ package watch
 // An About is what the page has to know of a rung that does not change.
 type About struct {
 	Name    string            `json:"name"`
-	Asks    string            `json:"asks"` // how it asks the kernel: nothing, select, or register
+	Asks    string            `json:"asks"` // how it asks the kernel: nothing, select, register, or unknown
 	Framed  bool              `json:"framed"`
 	Drawn   int               `json:"drawn"`
 	Sources map[string]string `json:"sources"`
@@ -18,6 +18,9 @@ type step struct {
 
 // About tells about the rung.
 func (w *Watch) About() About {
+	if w.subject.Unknown {
+		return About{Name: w.subject.Name, Asks: "unknown", Drawn: Drawn}
+	}
 	lesson := lessons[w.subject.Name[:2]]
 	return About{w.subject.Name, lesson.asks, w.subject.Framed, Drawn, w.subject.Sources, lesson.steps}
 }

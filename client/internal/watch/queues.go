@@ -6,7 +6,8 @@ type row struct {
 	state       string
 	unsent      int64 // bytes that the peer has not confirmed
 	unread      int64 // bytes; of a listener: connections in its accept queue
-	nobodys     bool  // no process has it: nobody has accepted it, or it is closed already
+	inode       string
+	nobodys     bool // no process has it: nobody has accepted it, or it is closed already
 }
 
 // The states that matter here, by their names in netstat(1).

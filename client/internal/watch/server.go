@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -37,8 +38,9 @@ type serverView struct {
 
 // A server is the process that is watched; after its end there can be another.
 type server struct {
-	program string
-	story   *story
+	argv     []string
+	stranger bool // no rung: it tells no calls
+	story    *story
 
 	mu      sync.Mutex
 	process *proc.Process
@@ -60,8 +62,11 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	roomy(r)
-	c := proc.Command{Args: []string{s.program, "-addr", "127.0.0.1:0", "-v=json"}, Stderr: w, Group: true}
-	p, err := c.Start()
+	args, addr, err := fill(s.argv)
+	var p *proc.Process
+	if err == nil {
+		p, err = proc.Command{Args: args, Stderr: w, Group: true}.Start()
+	}
 	w.Close()
 	if err != nil {
 		r.Close()
@@ -75,13 +80,29 @@ func (s *server) start(ctx context.Context) error {
 		close(drained)
 	}()
 	go s.awaitEnd(p, drained)
-	addr, err := p.Ready(ctx)
+	if s.stranger {
+		p.Pid, err = listens(ctx, p, addr)
+	} else {
+		addr, err = p.Ready(ctx)
+	}
 	if err != nil {
 		p.Kill()
-		return err
+		return fmt.Errorf("%w%s", err, s.lastWord(drained))
 	}
 	s.tell(serverView{Run: s.view.Run, Is: runs, Pid: p.Pid, Addr: addr})
 	return nil
+}
+
+// lastWord is what a process that did not start said last. The caller holds the mutex,
+// which the one who follows the log needs.
+func (s *server) lastWord(drained <-chan struct{}) string {
+	s.mu.Unlock()
+	<-drained
+	s.mu.Lock()
+	if len(s.said) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (it says: %s)", s.said[len(s.said)-1])
 }
 
 // tell needs the mutex.
@@ -132,6 +153,7 @@ func (s *server) remember(word string) {
 // awaitEnd tells how a process ended, once all that it said is told.
 func (s *server) awaitEnd(p *proc.Process, drained <-chan struct{}) {
 	<-p.Done()
+	p.Kill() // what is left of its group
 	<-drained
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +167,7 @@ func (s *server) signal(sig syscall.Signal) error {
 	if s.process == nil || s.process.Exited() {
 		return errEnded
 	}
-	if err := s.process.Signal(sig); err != nil {
+	if err := unix.Kill(s.process.Pid, sig); err != nil { // a stranger can be the child of a shell
 		return err
 	}
 	v := s.view

@@ -14,7 +14,7 @@ type event struct {
 	N    int     `json:"n"`            // counts all events
 	At   float64 `json:"at"`           // milliseconds since the watch began
 	To   float64 `json:"to,omitempty"` // of a sample: until when the next ones were the same
-	Kind string  `json:"k"`            // enter, call, again, gap, log, dropped, act, client, sample, server, note, key
+	Kind string  `json:"k"`            // enter, call, again, gap, log, dropped, act, client, sample, server, note, seen, key
 
 	*call
 	Text  string `json:"text,omitempty"`
@@ -23,7 +23,7 @@ type event struct {
 	FDs      map[int]*descriptor        `json:"fds,omitempty"`      // as they are now; null: closed
 	Asked    *interest                  `json:"asked,omitempty"`    // by the wait that is entered
 	Listener int                        `json:"listener,omitempty"` // its descriptor, once there is one
-	Inside   *call                      `json:"inside,omitempty"`   // of a gap
+	Inside   *call                      `json:"inside,omitempty"`   // of a gap, and of what was seen
 	Client   *clientView                `json:"client,omitempty"`
 	Crowd    *crowdView                 `json:"crowd,omitempty"`
 	Sample   map[string]json.RawMessage `json:"sample,omitempty"` // what is different from the last one
@@ -137,6 +137,8 @@ func (s *state) stepCall(e *event) {
 		if e.Ready != nil {
 			s.Ready = e.Ready
 		}
+	case "seen":
+		s.Inside = e.Inside
 	case "gap":
 		s.Inside, s.Asked, s.Ready = e.Inside, e.Asked, nil
 	}

@@ -23,9 +23,10 @@ const beat = 50 * time.Millisecond
 // A Subject is a rung that can be watched.
 type Subject struct {
 	Name    string            // 03-select
-	Program string            // what to run
+	Argv    []string          // what to run; {addr}, {host} and {port} in it stand for a free address
 	Sources map[string]string // its files, by their names in its calls
 	Framed  bool              // it speaks frames
+	Unknown bool              // no rung: it has no -v=json
 }
 
 // A Watch is a server, its clients and its story.
@@ -44,7 +45,7 @@ type Watch struct {
 // New prepares a watch.
 func New(subject Subject) *Watch {
 	s := newStory()
-	return &Watch{subject: subject, story: s, server: &server{program: subject.Program, story: s}, crowd: newCrowd(s), woken: make(chan struct{}, 1)}
+	return &Watch{subject: subject, story: s, server: &server{argv: subject.Argv, stranger: subject.Unknown, story: s}, crowd: newCrowd(s), woken: make(chan struct{}, 1)}
 }
 
 // Start starts the server, and the sampling of the kernel's queues, until ctx ends.
@@ -225,6 +226,9 @@ func (w *Watch) sample(m *meter) {
 	if values["queuesError"] = why(err); err == nil {
 		if !ownersListed {
 			w.story.markQueued(rows, int(at.Port()))
+		}
+		if w.subject.Unknown {
+			w.story.seen(glanceAt(p.Pid, rows, int(at.Port())))
 		}
 		v := look(rows, int(at.Port()), pipes, ports, w.crowd.ports())
 		values["queue"], values["idle"], values["other"] = v.queue, v.idle, v.other

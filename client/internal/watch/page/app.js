@@ -27,7 +27,8 @@ function step(s, e) {
     s.last = e;
     if (e.slept !== undefined) s.inside = undefined;
     if (e.ready) s.ready = e.ready;
-  } else if (e.k === "gap") Object.assign(s, { inside: e.inside, asked: e.asked, ready: undefined });
+  } else if (e.k === "seen") s.inside = e.inside;
+  else if (e.k === "gap") Object.assign(s, { inside: e.inside, asked: e.asked, ready: undefined });
   if (e.client?.gone) delete s.clients[e.client.id];
   else if (e.client) s.clients[e.client.id] = e.client;
   if (e.crowd) s.crowd = e.crowd;
@@ -178,20 +179,24 @@ function doing(s, at) {
   if (q.idle?.queued) queued.push(plural(q.idle.queued, "idle client"));
   const inside = s.inside;
   if (!inside) return ["awake", q.rate ? `${q.over ? "over " : ""}${number(q.rate)} calls a second` : "", awake(s)];
-  const name = inside.call + "(" + inside.arg + ")", how = "asleep for " + duration(at - inside.since);
+  const name = inside.call + "(" + inside.arg + ")", how = inside.since ? "asleep for " + duration(at - inside.since) : "asleep, when last looked at";
   const one = nameOf(s, inside.arg) ?? (s.fds[inside.arg]?.port ? "an idle client" : undefined);
   const also = queued.length ? `${list(queued)} ${/^\w$|^1 [^,]*$/.test(list(queued)) ? "waits" : "wait"} for ${one}.` : "Nobody else is there.";
   switch (inside.call) {
     case "accept": return [name, how, "It waits for somebody to connect.", true];
+    case "poll": return [name, how, "It waits for any of the descriptors that it has named.", true];
+    case "recv":
     case "read": return [name, how, `It waits for ${one} to send something. ${also}`, true];
+    case "send":
     case "write": return [name, how, `It waits for ${one} to read. ${also}`, true];
-    case "select": return [name, how, `It waits for any of ${number(size(s.asked?.read) + size(s.asked?.write))} bits, and for nobody alone.`, true];
+    case "select": return !s.asked ? [name, how, "It waits for any of the bits in its sets.", true] : [name, how, `It waits for any of ${number(size(s.asked?.read) + size(s.asked?.write))} bits, and for nobody alone.`, true];
   }
   const n = Object.values(s.fds).filter((d) => d.reg && d.reg !== "-").length;
   return [name, how, `It waits for any of ${number(n)} registrations, and for nobody alone.`, true];
 }
 
 function awake(s) {
+  if (about.asks === "unknown") return "No thread of it sleeps in a call on a socket.";
   if (about.asks !== "nothing") return "It is at work between two calls.";
   return about.name.startsWith("02") ? "It never sleeps: it asks each descriptor, again and again. It waits for nobody, and burns a core." : "It is at work.";
 }
@@ -200,7 +205,7 @@ function awake(s) {
 function agreed(s) {
   const q = s.sample;
   if (q.asleepError) return "Cross-check: " + q.asleepError;
-  if (!s.inside || s.server?.is !== "runs" || s.sampleAt < s.inside.since + 1) return "";
+  if (!s.inside?.since || s.server?.is !== "runs" || s.sampleAt < s.inside.since + 1) return "";
   const name = s.inside.call === "kevent" ? "" : `${s.inside.call}(${s.inside.arg})`;
   return q.asleep?.includes(name) ? `The kernel shows a thread in ${name}, too.` : `The kernel showed no thread in ${name} just then.`;
 }
@@ -350,6 +355,7 @@ function crowdLane(s) {
 // asks shows what the server asks the kernel about, and its descriptors by number.
 const asksTitle = {
   nothing: { "01": "It asks about nothing: it calls, and sleeps until that one is ready", "02": "It asks about nothing: it calls, and hears EAGAIN" },
+  unknown: "Its sockets, and what its epoll has registered",
   select: "It asks select about every descriptor, each time: 1,024 bits", register: "It has registered each descriptor once",
 };
 function drawAsks(s) {
@@ -382,7 +388,7 @@ function chips(s) {
   const asked = marked && +marked;
   return groups.filter((g) => !g.own).map((g) => {
     const cls = ready(s, g.fd) ? " ready" : s.inside?.arg === g.fd && ["read", "write", "accept"].includes(s.inside.call) ? " held" : "";
-    const reg = about.asks === "register" && g.d.reg ? ` <i>${{ r: "read", w: "write", rw: "read, write", "-": "nothing" }[g.d.reg]}</i>` : "";
+    const reg = g.d.reg ? ` <i>${{ r: "read", w: "write", rw: "read, write", "-": "nothing" }[g.d.reg]}</i>` : "";
     const no = g.d.no && about.name.startsWith("02") ? ` <i>${number(g.d.no)} × no</i>` : "";
     return `<span class="chip${cls}${asked >= g.fd && asked <= g.to ? " marked" : ""}"><b>${g.fd}${g.to > g.fd ? "–" + g.to : ""}</b> ${text(g.who)}${reg}${no}</span>`;
   }).join("") + `<span class="chip"><i>${groups.filter((g) => g.own).map((g) => g.fd + " " + text(g.who)).join(", ") || "others: " + text(s.sample.filesError ?? "…")}</i></span>`;
@@ -401,14 +407,15 @@ function drawServer(s, at) {
   const cpu = q.cpu ?? 0;
   put($("meters"), `<div><dt>CPU</dt><dd><svg class="bar" aria-hidden="true"><rect width="${Math.min(100, cpu)}%"></rect></svg> ${q.cpu === undefined ? "…" : cpu + " %"}</dd></div>
     <div><dt>memory</dt><dd>${q.memory ? (q.memory / (1 << 20)).toFixed(1) + " MiB" : "…"}</dd></div>
-    <div><dt>calls/s while narrated</dt><dd>${q.rate === undefined ? "…" : (q.over ? "over " : "") + number(q.rate)}</dd></div>
+    <div><dt>calls/s while narrated</dt><dd>${about.asks === "unknown" ? "not told" : q.rate === undefined ? "…" : (q.over ? "over " : "") + number(q.rate)}</dd></div>
     <div><dt>descriptors</dt><dd>${number(Object.keys(s.fds).length + Object.keys(q.files ?? {}).filter((fd) => !s.fds[fd]).length)}</dd></div>`);
 }
 
 // drawSource shows the file of a call, with its line marked.
 function drawSource(call, waits) {
-  const shown = file || (about.sources[call?.file] ? call.file : "server.go");
-  if (!about.sources[shown]) return;
+  const shown = file || (about.sources?.[call?.file] ? call.file : "server.go");
+  $("source-of").hidden = !about.sources;
+  if (!about.sources?.[shown]) return put($("source"), "Its calls and its source are not known: only a rung tells them.");
   put($("files"), `<option value="">${file ? "the file of the call" : shown}</option>` + Object.keys(about.sources).sort().map((f) => `<option>${f}</option>`).join(""));
   const source = $("source");
   if (source.shown !== shown) {
