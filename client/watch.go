@@ -51,35 +51,22 @@ for a wrong command line.
 
 `
 
+// A watchOrder is what the command line of watch asks for.
+type watchOrder struct {
+	rung                    echotest.Rung
+	stranger                []string // a command in its place
+	browse                  bool
+	record, script, publish string
+}
+
 // watchRung is the command watch: it gives the exit status.
 func watchRung(args []string) int {
 	flags := flag.NewFlagSet("watch", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	browse := flags.Bool("open", true, "open the browser; -open=false: only print the address")
-	record := flags.String("record", "", "record -script into this `file`")
-	script := flags.String("script", "", "the `steps` of a recording, such as 'A+ A:hello 1s A-'")
-	publish := flags.String("publish", "", "record all walls into this `folder`, and make watch.html of them")
-	args, stranger := faults.Split(args)
-	names, err := mixed(flags, args)
+	o, err := parseWatch(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Print(watchUsage)
 		cli.Flags(os.Stdout, flags)
 		return 0
-	}
-	switch {
-	case err != nil:
-	case len(names) > 1:
-		err = fmt.Errorf("one rung at a time, not %s", strings.Join(names, " and "))
-	case stranger != nil && (len(stranger) == 0 || len(names) > 0 || *record+*publish != ""):
-		err = errors.New("-- goes with a command, and with no rung, -record or -publish")
-	case (*record == "") != (*script == ""):
-		err = errors.New("-record and -script go together")
-	case *publish != "" && (*record != "" || len(names) > 0):
-		err = errors.New("-publish goes with no rung and no -record")
-	}
-	rung := echotest.Rungs[0]
-	if err == nil && len(names) == 1 {
-		rung, err = echotest.FindRung(names[0])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "watch:", err, "(-h lists the flags)")
@@ -88,25 +75,57 @@ func watchRung(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, proc.CleanUp)
-	switch {
-	case *publish != "":
-		err = publishAll(ctx, *publish)
-	case *record != "":
-		err = recordRung(ctx, rung, *record, *script)
-	case stranger != nil:
-		err = watchUntil(ctx, watch.Subject{Name: filepath.Base(stranger[0]), Argv: stranger, Unknown: true}, *browse)
-	default:
-		var subject watch.Subject
-		if subject, err = subjectOf(rung); err == nil {
-			err = watchUntil(ctx, subject, *browse)
-		}
-	}
+	err = o.carryOut(ctx)
 	proc.CleanUp() // or wait until it is done
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "watch:", err)
 		return 1
 	}
 	return 0
+}
+
+// parseWatch reads the command line.
+func parseWatch(flags *flag.FlagSet, args []string) (*watchOrder, error) {
+	o := &watchOrder{rung: echotest.Rungs[0]}
+	flags.SetOutput(io.Discard)
+	flags.BoolVar(&o.browse, "open", true, "open the browser; -open=false: only print the address")
+	flags.StringVar(&o.record, "record", "", "record -script into this `file`")
+	flags.StringVar(&o.script, "script", "", "the `steps` of a recording, such as 'A+ A:hello 1s A-'")
+	flags.StringVar(&o.publish, "publish", "", "record all walls into this `folder`, and make watch.html of them")
+	args, o.stranger = faults.Split(args)
+	names, err := mixed(flags, args)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(names) > 1:
+		return nil, fmt.Errorf("one rung at a time, not %s", strings.Join(names, " and "))
+	case o.stranger != nil && (len(o.stranger) == 0 || len(names) > 0 || o.record+o.publish != ""):
+		return nil, errors.New("-- goes with a command, and with no rung, -record or -publish")
+	case (o.record == "") != (o.script == ""):
+		return nil, errors.New("-record and -script go together")
+	case o.publish != "" && (o.record != "" || len(names) > 0):
+		return nil, errors.New("-publish goes with no rung and no -record")
+	case len(names) == 1:
+		o.rung, err = echotest.FindRung(names[0])
+	}
+	return o, err
+}
+
+// carryOut does what was asked for, until ctx ends.
+func (o *watchOrder) carryOut(ctx context.Context) error {
+	switch {
+	case o.publish != "":
+		return publishAll(ctx, o.publish)
+	case o.record != "":
+		return recordRung(ctx, o.rung, o.record, o.script)
+	case o.stranger != nil:
+		return watchUntil(ctx, watch.Subject{Name: filepath.Base(o.stranger[0]), Argv: o.stranger, Unknown: true}, o.browse)
+	}
+	subject, err := subjectOf(o.rung)
+	if err != nil {
+		return err
+	}
+	return watchUntil(ctx, subject, o.browse)
 }
 
 // subjectOf builds a rung and reads its sources.

@@ -4,11 +4,12 @@ package watch
 type row struct {
 	local, peer int // ports
 	state       string
-	unsent      int64 // bytes that the peer has not confirmed
-	unread      int64 // bytes; of a listener: connections in its accept queue
-	inode       string
-	nobodys     bool // no process has it: nobody has accepted it, or it is closed already
+	unsent      int64  // bytes that the peer has not confirmed
+	unread      int64  // bytes; of a listener: connections in its accept queue
+	inode       string // "0": no process has it: nobody has accepted it, or it is closed already
 }
+
+const nobodys = "0"
 
 // The states that matter here, by their names in netstat(1).
 const (
@@ -31,7 +32,7 @@ func (r *row) forgetFIN() {
 }
 
 // queued tells whether a row is a connection that waits to be accepted.
-func (r row) queued() bool { return r.nobodys && (r.state == open || r.state == ours) }
+func (r row) queued() bool { return r.inode == nobodys && (r.state == open || r.state == ours) }
 
 // A pipe is what lies in the four queues of a connection, in bytes, and the states of
 // its two ends; -1 and "": not known.
@@ -115,6 +116,8 @@ func (s *story) markQueued(rows []row, listener int) {
 		accepted[d.Port] = true
 	}
 	for i, r := range rows {
-		rows[i].nobodys = r.local == listener && r.state != listening && !accepted[r.peer]
+		if r.local == listener && r.state != listening && !accepted[r.peer] {
+			rows[i].inode = nobodys
+		}
 	}
 }

@@ -48,7 +48,7 @@ func rows(lines *bufio.Scanner, port int) (list []row, err error) {
 		}
 		sent, unread, _ := bytes.Cut(f[4], []byte(":"))
 		r := row{local: int(hex(after(f[1]))), peer: int(hex(after(f[2]))), state: states[string(f[3])],
-			unsent: hex(sent), unread: hex(unread), inode: string(f[9]), nobodys: string(f[9]) == "0"}
+			unsent: hex(sent), unread: hex(unread), inode: string(f[9])}
 		if r.local == port || r.peer == port {
 			r.forgetFIN()
 			list = append(list, r)

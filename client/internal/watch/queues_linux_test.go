@@ -23,7 +23,7 @@ func TestRows(t *testing.T) {
 	got, err := rows(bufio.NewScanner(strings.NewReader(table)), 9999)
 	want := []row{
 		{local: 9999, state: listening, unread: 1, inode: "30157"},
-		{local: 9999, peer: 44142, state: open, unread: 5, inode: "0", nobodys: true},
+		{local: 9999, peer: 44142, state: open, unread: 5, inode: "0"},
 		{local: 44142, peer: 9999, state: open, unsent: 10, inode: "30158"},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {

@@ -10,8 +10,11 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
 )
 
 // ownersListed: netstat does not say who has a socket.
@@ -42,6 +45,12 @@ func ownQueues(fd int) (unsent, unread int64) {
 // asleep: only Linux shows the calls that threads sleep in.
 func asleep(pid int) ([]string, error) {
 	return nil, errors.New("not available here: /proc/PID/task/*/syscall is Linux's")
+}
+
+// frozen tells whether a process has stopped.
+func frozen(p *proc.Process) bool {
+	state, err := p.RunState()
+	return err != nil || strings.HasPrefix(state, "T")
 }
 
 // opened: only Linux lists the descriptors of a process by name.

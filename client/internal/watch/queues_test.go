@@ -11,14 +11,14 @@ import (
 func TestLook(t *testing.T) {
 	rows := []row{
 		{local: 9999, state: listening, unread: 2},
-		{local: 9999, peer: 40001, state: open, unread: 5, nobodys: true},
+		{local: 9999, peer: 40001, state: open, unread: 5, inode: nobodys},
 		{local: 40001, peer: 9999, state: open},
 		{local: 9999, peer: 40002, state: ours, unread: 3, unsent: 7},
 		{local: 40002, peer: 9999, state: "FIN_WAIT2", unread: 7},
-		{local: 9999, peer: 40003, state: open, nobodys: true},
-		{local: 9999, peer: 40004, state: "LAST_ACK", nobodys: true},
+		{local: 9999, peer: 40003, state: open, inode: nobodys},
+		{local: 9999, peer: 40004, state: "LAST_ACK", inode: nobodys},
 		{local: 9999, peer: 40005, state: open, unread: 9},
-		{local: 9999, peer: 40006, state: "TIME_WAIT", nobodys: true},
+		{local: 9999, peer: 40006, state: "TIME_WAIT", inode: nobodys},
 	}
 	pipes := map[string]*pipe{"A": {Send: 1, Take: 2, Receive: -1, Reply: -1}, "B": {Send: -1, Receive: -1, Reply: -1, Take: -1}}
 	v := look(rows, 9999, pipes, map[int]string{40001: "A", 40002: "B"}, map[int]bool{40003: true, 40004: true})

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -174,6 +175,10 @@ func (s *server) signal(sig syscall.Signal) error {
 	switch sig {
 	case unix.SIGSTOP:
 		v.Is = stopped
+		again := time.NewTicker(time.Millisecond) // there is no event for it
+		defer again.Stop()
+		for limit := time.Now().Add(proc.Patience); !frozen(s.process) && time.Now().Before(limit); <-again.C {
+		}
 	case unix.SIGCONT:
 		v.Is = runs
 	default:

@@ -88,7 +88,7 @@ func glanceAt(pid int, rows []row, port int) (g glance) {
 	g.fds = map[int]*descriptor{}
 	byInode := map[string]row{}
 	for _, r := range rows {
-		if r.local == port && !r.nobodys {
+		if r.local == port && r.inode != nobodys {
 			byInode["socket:["+r.inode+"]"] = r
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/proc"
 )
 
 // sleeping names the calls in which a server may sleep, as the narration does. What
@@ -38,6 +40,20 @@ func asleep(pid int) (calls []string, err error) {
 	}
 	slices.Sort(calls)
 	return slices.Compact(calls), err
+}
+
+// frozen tells whether every thread of a process has stopped. One that sleeps in read(2)
+// may still take what comes, after another has.
+func frozen(p *proc.Process) bool {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		_, state, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
+		if err == nil && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // opened lists the descriptors of a process that are not sockets.
