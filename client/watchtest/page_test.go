@@ -38,6 +38,7 @@ func TestThereAndBack(t *testing.T) {
 	b.click("term", "")
 	b.shows("#now", "ended")
 	b.until("Object.values(end.clients).every((c) => c.over)")
+	ask[bool](b, quiet)
 	const steps = 25
 	shown := []string{}
 	b.run(chromedp.Evaluate(`document.activeElement.blur()`, nil))
@@ -48,7 +49,7 @@ func TestThereAndBack(t *testing.T) {
 	for i := steps - 2; i >= 0; i-- {
 		b.run(chromedp.KeyEvent(kb.ArrowRight))
 		if got := ask[string](b, picture); got != shown[i] {
-			t.Fatalf("%d steps back, it is not as on the way there:\n%s\n\n%s", i+1, got, shown[i])
+			t.Fatalf("%d steps back, it is not as on the way there: %s", i+1, difference(got, shown[i]))
 		}
 	}
 	b.run(chromedp.KeyEvent(" "))
@@ -56,6 +57,25 @@ func TestThereAndBack(t *testing.T) {
 	if wrong := ask[string](b, sameStates); wrong != "" {
 		t.Error(wrong)
 	}
+}
+
+// quiet waits until nothing has come for a while: how far a client had got is told last.
+const quiet = `new Promise((done) => {
+	let had = -1;
+	const timer = setInterval(() => {
+		if (had === end.at) done(clearInterval(timer) ?? true);
+		had = end.at;
+	}, 500);
+})`
+
+// difference shows where two texts differ first.
+func difference(a, b string) string {
+	i := 0
+	for i < min(len(a), len(b)) && a[i] == b[i] {
+		i++
+	}
+	from := max(0, i-80)
+	return fmt.Sprintf("%q and %q", a[from:min(len(a), i+80)], b[from:min(len(b), i+80)])
 }
 
 // sameStates compares the state at each key, which the server has computed, with what
@@ -171,7 +191,7 @@ func TestRecorded(t *testing.T) {
 			b.run(chromedp.KeyEvent(kb.ArrowRight))
 		}
 		if got := ask[string](b, picture); got != first {
-			t.Errorf("%s: five back and five on, it is not the same:\n%s\n%s", rung, got, first)
+			t.Errorf("%s: five back and five on, it is not the same: %s", rung, difference(got, first))
 		}
 		b.run(chromedp.KeyEvent(kb.Home), chromedp.KeyEvent(" "))
 		b.until("playing && momentRow() > 3")
