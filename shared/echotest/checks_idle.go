@@ -135,7 +135,7 @@ func (s *Server) idlersGo(busy *client) error {
 	}
 	defer dribbler.Close()
 	start := time.Now()
-	soon, later := make(chan error, 2), make(chan error, 2)
+	soon, later := make(chan error, 2), make(chan error, 3)
 	go func() { soon <- After(s.muteGoes(), "nothing, with -idle-timeout 400ms") }()
 	go func() {
 		soon <- After(gone(dribbler), "a frame's bytes, one by one, never the last, with -idle-timeout 400ms")
@@ -144,10 +144,13 @@ func (s *Server) idlersGo(busy *client) error {
 	go func() {
 		later <- After(s.stuckGoes(kernelHolds()+500_000, true), "half-closed, no reply taken, with -idle-timeout 400ms")
 	}()
+	go func() {
+		later <- After(s.pesterGoes(), "no reply taken, and a frame every 30 ms, with -idle-timeout 400ms")
+	}()
 	beat := time.NewTicker(idleBeat)
 	defer beat.Stop()
 	last := start // when the busy one had its answer
-	for waits, beats := 4, 0; waits > 0 || time.Since(start) < time.Second; {
+	for waits, beats := 5, 0; waits > 0 || time.Since(start) < time.Second; {
 		select {
 		case err = <-soon:
 			if took := time.Since(start); err == nil && (took < 300*time.Millisecond || beats > mostBeats) {
@@ -189,6 +192,29 @@ func (s *Server) muteGoes() error {
 		return err
 	}
 	return s.logged(c, "")
+}
+
+// pesterGoes wants a line for one that reads nothing and keeps sending a little: the
+// server tries to write each time, and nothing is taken.
+func (s *Server) pesterGoes() error {
+	c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), upTo(3000), 50_000), smallWindow)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.fill(c.next(kernelHolds() + 500_000)) // its end may come earlier
+	logged := make(chan error, 1)
+	go func() { logged <- s.logged(c, "") }()
+	beat := time.NewTicker(idleBeat)
+	defer beat.Stop()
+	for {
+		select {
+		case err := <-logged:
+			return err
+		case <-beat.C:
+			c.send(c.next(c.out.Load()))
+		}
+	}
 }
 
 // stuckGoes wants a line for one who sends n bytes and reads nothing. It has to be

@@ -106,7 +106,7 @@ func pausedMemory(s *Server) error {
 // stopDrains gives the server a write buffer that takes all of it, so that what
 // is owed at the stop is known to the byte.
 func stopDrains(t *Target) error {
-	for _, run := range []func(*Server) error{(*Server).stopEmpty, (*Server).stopQueued} {
+	for _, run := range []func(*Server) error{(*Server).stopUnused, (*Server).stopEmpty, (*Server).stopQueued} {
 		s, err := t.Start("-write-buffer", "16777216", "-drain", "1m")
 		if err != nil {
 			return err
@@ -118,6 +118,9 @@ func stopDrains(t *Target) error {
 	}
 	return nil
 }
+
+// stopUnused stops a server that has never had a client.
+func (s *Server) stopUnused() error { return s.StopBy(unix.SIGTERM, patience) }
 
 // stopEmpty stops a server that has had clients, and has none.
 func (s *Server) stopEmpty() error {
