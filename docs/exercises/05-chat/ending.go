@@ -40,7 +40,7 @@ type ending struct {
 	reason    error            // why no more frames are answered; nil as long as they are
 	lingering bool             // all replies are sent, and shutdown is done
 	ignored   int              // bytes read since then
-	progress  time.Time        // when the client last took a reply, or began to linger
+	progress  time.Time        // when the client last took a reply
 	timer     *eventloop.Timer // runs out when that is too long ago
 }
 
@@ -85,7 +85,6 @@ func (s *server) finish(c *conn) error {
 		}
 	}
 	if c.timer == nil && c.timeout() > 0 {
-		c.progress = time.Now()
 		s.expireAfter(c, c.timeout())
 	}
 	return nil
