@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"example/tcpladder/shared/echotest"
 )
 
 // later passes what a client sends on after d, and the end of it too.
@@ -192,6 +194,9 @@ func TestRecognise(t *testing.T) {
 		"frames, flushed":   {flushedFrames, true},
 		"frames, changed":   {now(shouted), true},
 	} {
+		if name == "bytes, very late" && !echotest.LongRun() {
+			continue
+		}
 		addr := listen(t, test.serve)
 		together.Go(func() {
 			m, err := recognise(addr, usualPace)
@@ -204,6 +209,7 @@ func TestRecognise(t *testing.T) {
 
 // TestStrangers: whatever else answers is named.
 func TestStrangers(t *testing.T) {
+	long(t)
 	t.Parallel()
 	web := unserved(t)
 	go http.Serve(web, nil)

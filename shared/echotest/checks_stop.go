@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -103,28 +104,40 @@ func (c *client) readOn() {
 
 func secondSignal(t *Target) error {
 	pairs := [][2]unix.Signal{{unix.SIGTERM, unix.SIGTERM}, {unix.SIGINT, unix.SIGINT}, {unix.SIGTERM, unix.SIGINT}}
-	for _, pair := range pairs {
-		s, err := t.Start("-drain", "30s")
+	errs := make([]error, len(pairs))
+	var together sync.WaitGroup
+	for i, pair := range pairs {
+		together.Go(func() { errs[i] = t.twoSignalsEnd(pair) })
+	}
+	together.Wait()
+	for _, err := range errs {
 		if err != nil {
 			return err
-		}
-		defer s.Kill()
-		stuck, err := s.dial()
-		if err != nil {
-			return err
-		}
-		defer stuck.Close()
-		if err = overfill(stuck); err == nil {
-			err = s.beginStop(pair[0])
-		}
-		if err == nil {
-			err = s.endsBy(pair[1])
-		}
-		if err != nil {
-			return s.Explain(After(err, fmt.Sprintf("a client that never reads, %s, -drain 30s", unix.SignalName(pair[0]))))
 		}
 	}
 	return nil
+}
+
+// twoSignalsEnd sends the second signal of a pair while the first one's stop waits for
+// a client.
+func (t *Target) twoSignalsEnd(pair [2]unix.Signal) error {
+	s, err := t.Start("-drain", "30s")
+	if err != nil {
+		return err
+	}
+	defer s.Kill()
+	stuck, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer stuck.Close()
+	if err = overfill(stuck); err == nil {
+		err = s.beginStop(pair[0])
+	}
+	if err == nil {
+		err = s.endsBy(pair[1])
+	}
+	return s.Explain(After(err, fmt.Sprintf("a client that never reads, %s, -drain 30s", unix.SignalName(pair[0]))))
 }
 
 // beginStop sends a signal and waits until the server has noticed it.

@@ -42,7 +42,7 @@ var wireChecks = []Check{
 
 // quietFor is how long clients say nothing. A read waits that long: a client
 // that is dropped learns it at once.
-const quietFor = 3800 * time.Millisecond
+const quietFor = 3300 * time.Millisecond
 
 // quietClients has one client that has said nothing yet, one that was served, one
 // inside a message, and one that was owed megabytes when it fell silent.

@@ -132,7 +132,7 @@ func RunChecks(t *testing.T, target *Target, list []Check) {
 	}
 	atATime := runtime.GOMAXPROCS(0)
 	if target.Promises.Sleeps {
-		atATime *= 2
+		atATime *= 3
 	}
 	next := make(chan Check)
 	var workers sync.WaitGroup
