@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,13 +43,28 @@ func TestMistakes(t *testing.T) {
 		t.Skip(echotest.CanSee())
 	}
 	t.Chdir("..") // no program's sources are there: see narration-json
+	var mu sync.Mutex
 	ran, reached := 0, map[string]bool{}
-	for _, m := range mistakes {
-		t.Run(m.name, func(t *testing.T) {
-			ran++
-			reached[m.tried(t)] = true
+	next := make(chan mistake)
+	var workers sync.WaitGroup
+	for range 3 { // most of the time they wait
+		workers.Go(func() {
+			for m := range next {
+				t.Run(m.name, func(t *testing.T) {
+					row := m.tried(t)
+					mu.Lock()
+					defer mu.Unlock()
+					ran++
+					reached[row] = true
+				})
+			}
 		})
 	}
+	for _, m := range mistakes {
+		next <- m
+	}
+	close(next)
+	workers.Wait()
 	if ran < len(mistakes) || t.Failed() {
 		return
 	}

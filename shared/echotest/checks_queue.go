@@ -79,7 +79,7 @@ func resumedAt(j *Journal, from int, fd Descriptor) (n int64, ok bool) {
 
 func oneBufferEach(s *Server) error {
 	const most = 64 << 10
-	c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(1000), 100_000), smallWindow)
+	c, err := s.dialSized(newStream(s.Promises, seeds.Add(1), sized(1000), longBlock), smallWindow)
 	if err != nil {
 		return err
 	}
