@@ -195,16 +195,33 @@ func (w *Watch) settle(ctx context.Context) {
 		for w.sampled() == before {
 			p, _ := w.server.live()
 			if p == nil {
+				w.awaitEnded(ctx)
 				return
 			}
 			select {
 			case <-changed:
 			case <-p.Done():
-				return
 			case <-ctx.Done():
 				return
 			}
 			_, _, changed = w.story.after(place{next: w.story.end() + 1})
+		}
+	}
+}
+
+// awaitEnded waits until the end of the server, which has ended, is told.
+func (w *Watch) awaitEnded(ctx context.Context) {
+	for {
+		w.story.mu.Lock()
+		told, changed := w.story.state.Server.Is == ended, w.story.changed
+		w.story.mu.Unlock()
+		if told {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
 		}
 	}
 }
