@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"example/tcpladder/shared/proc"
 )
 
 func TestStream(t *testing.T) {
@@ -120,7 +122,11 @@ func TestFaulty(t *testing.T) {
 				if !LongRun() && (i > 0 || f.long) {
 					t.Skip("set TCPLADDER_LONG=1")
 				}
-				err := made(t, checkNamed(t, f.promises, name).Run(referenceWith(t, f.promises, f.fault)))
+				check := checkNamed(t, f.promises, name)
+				if check.Measures && proc.RaceEnabled {
+					t.Skip("CPU and memory are not judged with the race detector")
+				}
+				err := made(t, check.Run(referenceWith(t, f.promises, f.fault)))
 				var failure *Failure
 				if !errors.As(err, &failure) {
 					t.Fatalf("%v, want a Failure", err)

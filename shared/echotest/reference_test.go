@@ -219,6 +219,12 @@ func (w *crowd) welcome(c *net.TCPConn) {
 	go p.serve()
 }
 
+func (w *crowd) stops() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stopping
+}
+
 // stop has everybody take what they are owed, within -drain.
 func (w *crowd) stop(l net.Listener) {
 	switch *fault {
@@ -351,7 +357,7 @@ func (p *peer) leave(err error) {
 			p.SetReadDeadline(time.Time{})
 		}
 		var limit int64 = 16 << 20
-		if p.crowd.stopping || wrong("linger-forever") {
+		if p.crowd.stops() || wrong("linger-forever") {
 			limit = 1 << 40
 		}
 		io.CopyN(io.Discard, p.TCPConn, limit)
