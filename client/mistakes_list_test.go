@@ -82,6 +82,9 @@ var mistakes = []mistake{
 			{"server.go", "\tdelete(s.clients, c.fd)\n", "\tdelete(s.clients, c.fd)\n\ts.readable.Clear(c.fd)\n"},
 		},
 		"build them again", "sets-not-rebuilt"},
+	{"accepted sockets block: select has said that they are ready", "03-select",
+		one("server.go", "if err := socket.SetNonblock(fd); err != nil", "if err := error(nil); err != nil"),
+		"blocks until its client reads", "blocking-write"},
 	{"nfds is the highest descriptor", "03-select",
 		[]edit{{"server.go", "nfds := s.listener + 1", "nfds := s.listener"}, {"server.go", "nfds = max(nfds, fd+1)", "nfds = max(nfds, fd)"}},
 		"the highest descriptor plus one", "nfds"},
@@ -129,6 +132,9 @@ var mistakes = []mistake{
 	{"one read is one message", "05-framing",
 		one("conn.go", "\t\tc.received = memory.Keep(more)\n", "\t\tc.received = nil\n"),
 		"it assumes that a read begins a message", "not-a-frame"},
+	{"an echo needs no frames", "05-framing",
+		one("conn.go", "\treturn c.answer(buf[:n])\n", "\treturn c.write(buf[:n])\n"),
+		"one read is taken for one message", "one-read-answered"},
 	{"only the first frame of a read is answered", "05-framing",
 		one("conn.go", "\treturn c.answer(buf[:n])\n", `	c.received = append(c.received, buf[:n]...)
 	codec := frame.Codec{Max: *maxFrame, Handle: handle}
