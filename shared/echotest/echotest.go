@@ -92,7 +92,7 @@ func (c Check) Run(t *Target) error {
 // could fail because of another's fault comes after it.
 func Checks(p Promises) []Check {
 	var list []Check
-	for _, theme := range [][]Check{byteChecks, frameChecks, pauseChecks, queueChecks, hostileChecks, limitChecks, wireChecks, operatorChecks, walls, fairChecks, acceptChecks, startChecks, memoryChecks, logChecks, stopChecks, narrationChecks} {
+	for _, theme := range [][]Check{byteChecks, frameChecks, pauseChecks, queueChecks, hostileChecks, limitChecks, walls, wireChecks, operatorChecks, fairChecks, acceptChecks, startChecks, memoryChecks, logChecks, stopChecks, narrationChecks} {
 		for _, c := range theme {
 			if c.when == nil || c.when(p) {
 				list = append(list, c)
