@@ -100,11 +100,11 @@ func parseWatch(flags *flag.FlagSet, args []string) (*watchOrder, error) {
 	case len(names) > 1:
 		return nil, fmt.Errorf("one rung at a time, not %s", strings.Join(names, " and "))
 	case o.stranger != nil && (len(o.stranger) == 0 || len(names) > 0 || o.record+o.publish != ""):
-		return nil, errors.New("-- goes with a command, and with no rung, -record or -publish")
+		return nil, errors.New("-- takes a command, and cannot be combined with a rung, -record or -publish")
 	case (o.record == "") != (o.script == ""):
 		return nil, errors.New("-record and -script go together")
 	case o.publish != "" && (o.record != "" || len(names) > 0):
-		return nil, errors.New("-publish goes with no rung and no -record")
+		return nil, errors.New("-publish cannot be combined with a rung or -record")
 	case len(names) == 1:
 		o.rung, err = echotest.FindRung(names[0])
 	}

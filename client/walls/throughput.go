@@ -37,7 +37,7 @@ func measureThroughput(l *lab, t *table) error {
 	return nil
 }
 
-// drive starts a server anew: what one round leaves behind is not in the next.
+// drive starts a fresh server: nothing is left over from the round before.
 func drive(l *lab, t *table, name string, cell [2]int, round int) error {
 	s, err := l.start(name, nil)
 	if err != nil {

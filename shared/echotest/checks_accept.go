@@ -610,8 +610,8 @@ func (s *Server) stopWhilePaused(k *kernel) error {
 	return s.shortLog(1)
 }
 
-// acceptTurns makes a crowd wait, small enough for every kernel's queue, and counts
-// in the narration.
+// acceptTurns has a crowd wait that fits into every kernel's queue, and counts in the
+// narration how many are accepted in a turn.
 func acceptTurns(s *Server) error {
 	const crowd, most = 100, 64
 	if err := errors.Join(s.alive(), s.Suspend()); err != nil {

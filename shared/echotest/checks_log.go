@@ -37,10 +37,10 @@ var logChecks = []Check{
 		Promise: "a terminal that takes no more keeps the server neither from serving nor from stopping",
 		Cause:   "poll(2) reports a terminal as writable while there is room for one byte; write(2) of a longer line sleeps"},
 	{Name: "flooded-log", Alone: true, Chapter: chapter1, Proof: On(floodedLog),
-		Promise: "five lines of a kind are printed in a second, then a count of the rest: together they account for every client",
+		Promise: "the log prints five lines of a kind a second, then a count of the rest; together they add up to every client",
 		Cause:   "a line for each bad client, or a count that is lost or wrong"},
 	{Name: "flooded-log-exit", Alone: true, Chapter: chapter1, Proof: floodedLogExit,
-		Promise: "before it stops, a server prints the counts it owes: a log that is read accounts for every client",
+		Promise: "before it stops, the server prints the counts it still owes, so that lines and counts add up to every client",
 		Cause:   "os.Exit or the end of main comes before the count of the last second"},
 }
 

@@ -15,7 +15,7 @@ var queueChecks = []Check{
 		Cause:   "the server reads from a client that has unsent bytes"},
 	{Name: "idle-holds-nothing", Alone: true, Chapter: chapter4, when: func(p Promises) bool { return p.Concurrent && !p.Framed }, Proof: On(idleHoldsNothing),
 		Promise: "a client that is idle holds no buffer",
-		Cause:   "each connection has its own buffer: one is enough for everything the server reads"},
+		Cause:   "each connection has its own read buffer; the server needs only one for all of them"},
 	{Name: "rest-is-freed", Alone: true, Chapter: chapter2, when: func(p Promises) bool { return p.Concurrent && !p.Framed }, Proof: started(frugal, restIsFreed),
 		Promise: "a client that has caught up with its reading holds no buffer",
 		Cause:   "a connection keeps the buffer in which it had unsent bytes"},

@@ -28,7 +28,7 @@ var stopChecks = []Check{
 		Cause:   "the listener stays registered, or frames are taken from the read buffer while it drains"},
 	{Name: "stop-ends-by-drain", Chapter: chapter5, when: framed, Proof: stopEndsByDrain,
 		Promise: "a client that never reads, or takes a little at a time, delays the stop by at most -drain",
-		Cause:   "the stop waits for the last byte without a limit, or the time begins anew with each byte that is taken"},
+		Cause:   "the stop waits for the last byte without a limit, or the time starts over with each byte that is taken"},
 	{Name: "stop-owes-nothing", Alone: true, Chapter: chapter5, when: framed, Proof: stopOwesNothing,
 		Promise: "a client that has everything it is owed does not hold up a stop, whether it is silent or goes on sending",
 		Cause:   "the stop waits for the end of every client until -drain is over: once nothing is owed, the time to linger is enough"},

@@ -196,7 +196,7 @@ func TestFoldingOfCallsThatDidNothing(t *testing.T) {
 		l.expect(each)
 		Done(Call{Name: "read", Arg: 7, Result: 1, Bytes: []byte("x")})
 		l.expect("… 2,997 more calls returned EAGAIN\nread(7) = 1  \"x\"\n")
-		for range 2 { // it begins anew, however little the call did
+		for range 2 { // it starts over, however little the call did
 			eagain("accept", 3)
 			eagain("read", 7)
 			eagain("write", 7)

@@ -184,7 +184,7 @@ func (c *client) message(payload []byte) []byte {
 
 func (c *client) put(p []byte, act string) error {
 	if c.view.Left+len(p) > mostQueued {
-		return errors.New("8 MiB wait to be sent already")
+		return errors.New("8 MiB are already waiting to be sent")
 	}
 	c.view.Left += len(p)
 	c.view.Out = clip(string(p[:min(len(p), 64)]))

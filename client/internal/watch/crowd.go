@@ -48,7 +48,7 @@ func (c *crowd) add(addr string, n int) error {
 	c.mu.Unlock()
 	// Both ends are on this machine, and a rung inherits the limit of this process.
 	if most := min(mostIdle, target.Limit()-64); have+n > most {
-		return fmt.Errorf("%d idle clients are the most that fit here", most)
+		return fmt.Errorf("there is room for only %d idle clients", most)
 	}
 	c.story.tell(event{Kind: "act", Text: fmt.Sprintf("%d idle clients connect", n)})
 	for i := range n {

@@ -244,8 +244,8 @@ func (s *story) append(e event) {
 	now.size += len(text)
 }
 
-// sample tells what the kernel says now. If nothing is different, the last event is
-// told anew if it was a sample too: watching a server that sleeps adds nothing.
+// sample records what the kernel says now. If nothing has changed, and the last event
+// was a sample too, that one lasts longer: watching a server that sleeps adds nothing.
 func (s *story) sample(values map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

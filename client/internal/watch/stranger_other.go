@@ -11,7 +11,7 @@ import (
 
 // listens: only Linux shows a server that tells nothing.
 func listens(context.Context, *proc.Process, string) (pid int, err error) {
-	return 0, errors.New("a server that is no rung can be watched on Linux only")
+	return 0, errors.New("a server other than a rung can be watched only on Linux")
 }
 
 func glanceAt(pid int, rows []row, port int) (g glance) { return g }

@@ -192,11 +192,11 @@ function doing(s, at) {
     case "select": return !s.asked ? [name, how, "It waits for any of the bits in its sets.", true] : [name, how, `It waits for any of ${number(size(s.asked?.read) + size(s.asked?.write))} bits, and for nobody alone.`, true];
   }
   const n = Object.values(s.fds).filter((d) => d.reg && d.reg !== "-").length;
-  return [name, how, `It waits for any of ${number(n)} registrations, and for nobody alone.`, true];
+  return [name, how, `It waits for any of ${number(n)} registrations, and for no one in particular.`, true];
 }
 
 function awake(s) {
-  if (about.asks === "unknown") return "No thread of it sleeps in a call on a socket.";
+  if (about.asks === "unknown") return "None of its threads is asleep in a call on a socket.";
   if (about.asks !== "nothing") return "It is at work between two calls.";
   return about.name.startsWith("02") ? "It never sleeps: it asks each descriptor, again and again. It waits for nobody, and burns a core." : "It is at work.";
 }
@@ -354,7 +354,7 @@ function crowdLane(s) {
 
 // asks shows what the server asks the kernel about, and its descriptors by number.
 const asksTitle = {
-  nothing: { "01": "It asks about nothing: it calls, and sleeps until that one is ready", "02": "It asks about nothing: it calls, and hears EAGAIN" },
+  nothing: { "01": "It asks about nothing: it calls, and sleeps until that one is ready", "02": "It asks about nothing: it calls, and gets EAGAIN" },
   unknown: "Its sockets, and what its epoll has registered",
   select: "It asks select about every descriptor, each time: 1,024 bits", register: "It has registered each descriptor once",
 };
@@ -415,7 +415,7 @@ function drawServer(s, at) {
 function drawSource(call, waits) {
   const shown = file || (about.sources?.[call?.file] ? call.file : "server.go");
   $("source-of").hidden = !about.sources;
-  if (!about.sources?.[shown]) return put($("source"), "Its calls and its source are not known: only a rung tells them.");
+  if (!about.sources?.[shown]) return put($("source"), "Its calls and its source are not known: only a rung reports them.");
   put($("files"), `<option value="">${file ? "the file of the call" : shown}</option>` + Object.keys(about.sources).sort().map((f) => `<option>${f}</option>`).join(""));
   const source = $("source");
   if (source.shown !== shown) {
