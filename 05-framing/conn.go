@@ -43,8 +43,7 @@ type conn struct {
 func (c *conn) wantsRead() bool  { return c.reason == nil && !c.paused || c.ignores() }
 func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 }
 
-// read reads once and answers the frames that are whole. It returns io.EOF at the
-// end of the input if nothing is owed to the client.
+// read reads once and answers the frames that are whole.
 func (c *conn) read(buf []byte) error {
 	n, err := socket.TryRead(c.fd, buf)
 	switch {
@@ -53,7 +52,8 @@ func (c *conn) read(buf []byte) error {
 	case err != nil:
 		return os.NewSyscallError("read", err)
 	case n == 0:
-		return c.endOfInput()
+		c.endOfInput()
+		return nil
 	case c.reason != nil:
 		c.ignored += n
 		return nil

@@ -45,15 +45,11 @@ type ending struct {
 }
 
 // endOfInput is called when read returns 0. The client may still take replies.
-func (c *conn) endOfInput() error {
-	if c.lingering {
-		return io.EOF
-	}
+func (c *conn) endOfInput() {
 	if len(c.received) > 0 {
 		log.Printf("client %v: input ends in a frame, %d bytes dropped", c.peer, len(c.received))
 	}
 	c.reason, c.received = io.EOF, nil
-	return nil
 }
 
 // ignores reports whether c is read and ignored. When the server is stopping, only

@@ -27,39 +27,39 @@ import (
 
 const watchUsage = `usage: go run ./client watch [flags] [rung]
 
-Builds and starts a rung (01 02 03 04 05; none named: 01), and opens a page in the
-browser that shows its clients, the kernel's queues, and the call that it is in,
-while you play with it:
+Builds and starts a rung (01 02 03 04 05; none named: 01) and opens a page in the
+browser that shows its clients, the kernel's queues and the call it is in, while you
+play with it:
 
   go run ./client watch 03
 
-On Linux it shows other servers too, in any language, started by what follows --;
-{addr} stands for a free address, {host} and {port} for its parts. Their calls and
-their source are not known:
+On Linux it also shows other servers, in any language, started by the command after
+--; {addr} stands for a free address, {host} and {port} for its parts. Such a server
+does not report its calls, and its source is not shown:
 
   go run ./client watch -- python3 server.py {addr}
 
-With -record it opens nothing: it plays a script, as the chapters do, and writes what
-happened into a file:
+With -record no page opens: it plays a script, as the chapters do, and writes what
+happened to a file:
 
   go run ./client watch -record wall.json -script 'A+ A:hello B+ B>hi 1s' 01
 
 With -publish it records the wall of each rung, for the page in docs.
 
-Ctrl-C ends all of it. Exit status: 0; 1 if the rung cannot be built or started; 2
-for a wrong command line.
+Ctrl-C ends everything. Exit status: 0; 1 on failure, such as a rung that cannot be
+built or started; 2 for a wrong command line.
 
 `
 
-// A watchOrder is what the command line of watch asks for.
+// A watchOrder is a parsed watch command line.
 type watchOrder struct {
 	rung                    echotest.Rung
-	stranger                []string // a command in its place
+	stranger                []string // a command to run instead of a rung
 	browse                  bool
 	record, script, publish string
 }
 
-// watchRung is the command watch: it gives the exit status.
+// watchRung runs the watch command and returns the exit status.
 func watchRung(args []string) int {
 	flags := flag.NewFlagSet("watch", flag.ContinueOnError)
 	o, err := parseWatch(flags, args)
@@ -76,7 +76,7 @@ func watchRung(args []string) int {
 	defer stop()
 	context.AfterFunc(ctx, proc.CleanUp)
 	err = o.carryOut(ctx)
-	proc.CleanUp() // or wait until it is done
+	proc.CleanUp() // or waits for the call above to finish
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "watch:", err)
 		return 1
@@ -88,10 +88,10 @@ func watchRung(args []string) int {
 func parseWatch(flags *flag.FlagSet, args []string) (*watchOrder, error) {
 	o := &watchOrder{rung: echotest.Rungs[0]}
 	flags.SetOutput(io.Discard)
-	flags.BoolVar(&o.browse, "open", true, "open the browser; -open=false: only print the address")
-	flags.StringVar(&o.record, "record", "", "record -script into this `file`")
-	flags.StringVar(&o.script, "script", "", "the `steps` of a recording, such as 'A+ A:hello 1s A-'")
-	flags.StringVar(&o.publish, "publish", "", "record all walls into this `folder`, and make watch.html of them")
+	flags.BoolVar(&o.browse, "open", true, "open the browser; -open=false only prints the address")
+	flags.StringVar(&o.record, "record", "", "record -script to this `file`")
+	flags.StringVar(&o.script, "script", "", "the `steps` to record, such as 'A+ A:hello 1s A-'")
+	flags.StringVar(&o.publish, "publish", "", "record every wall into this `folder`, and build watch.html from them")
 	args, o.stranger = faults.Split(args)
 	names, err := mixed(flags, args)
 	switch {
@@ -111,7 +111,7 @@ func parseWatch(flags *flag.FlagSet, args []string) (*watchOrder, error) {
 	return o, err
 }
 
-// carryOut does what was asked for, until ctx ends.
+// carryOut runs the order until it is done or ctx ends.
 func (o *watchOrder) carryOut(ctx context.Context) error {
 	switch {
 	case o.publish != "":
@@ -140,7 +140,7 @@ func subjectOf(rung echotest.Rung) (watch.Subject, error) {
 
 // watchUntil shows a server until ctx ends.
 func watchUntil(ctx context.Context, subject watch.Subject, browse bool) error {
-	target.Limit() // the crowd needs descriptors, and so does the server
+	target.Limit() // raises the limit: the crowd needs descriptors, and so does the server
 	w := watch.New(subject)
 	if err := w.Start(ctx); err != nil {
 		return err
@@ -157,7 +157,7 @@ func watchUntil(ctx context.Context, subject watch.Subject, browse bool) error {
 	return watch.Serve(ctx, w, l)
 }
 
-// recordRung plays a script to a rung and writes the recording.
+// recordRung plays a script against a rung and writes the recording.
 func recordRung(ctx context.Context, rung echotest.Rung, file, script string) error {
 	subject, err := subjectOf(rung)
 	if err != nil {
@@ -170,8 +170,8 @@ func recordRung(ctx context.Context, rung echotest.Rung, file, script string) er
 	return os.WriteFile(file, r.JSON(), 0o644)
 }
 
-// publishAll records the wall of each rung into a folder, and makes the page of them.
-// A recording that is of the same sources and the same script is left as it is.
+// publishAll records the wall of each rung into a folder and builds the page from the
+// recordings. A recording of the same sources and the same script is kept.
 func publishAll(ctx context.Context, folder string) error {
 	var all []*watch.Recording
 	for _, rung := range echotest.Rungs {
@@ -193,7 +193,7 @@ func publishAll(ctx context.Context, folder string) error {
 	return stills(file, filepath.Join(folder, "img"))
 }
 
-// published gives the recording of a rung, new if the one in the file is out of date.
+// published returns the recording of a rung: a new one if the file is out of date.
 func published(ctx context.Context, rung echotest.Rung, file string) (*watch.Recording, error) {
 	scenes := watch.Scenes(rung.Folder)
 	sources, err := sourcesOf(rung.Folder)
@@ -220,11 +220,11 @@ func published(ctx context.Context, rung echotest.Rung, file string) (*watch.Rec
 	return r, os.WriteFile(file, r.JSON(), 0o644)
 }
 
-// stills takes a picture of the page for each rung, at the moment at which it opens.
+// stills takes a screenshot of the page for each rung, as it opens.
 func stills(page, folder string) error {
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
-		fmt.Println("the pictures in", folder, "are not made: there is no chromium")
+		fmt.Println("no chromium: the pictures in", folder, "are not updated")
 		return nil
 	}
 	if page, err = filepath.Abs(page); err != nil {
@@ -234,7 +234,7 @@ func stills(page, folder string) error {
 		file := filepath.Join(folder, "watch-"+rung.Folder[:2]+".png")
 		args := []string{browser, "--headless", "--hide-scrollbars", "--window-size=1280,720", "--screenshot=" + file, "file://" + page + "#" + rung.Folder[:2]}
 		if os.Getuid() == 0 {
-			args = append(args, "--no-sandbox") // which root may not have
+			args = append(args, "--no-sandbox") // chromium refuses to run as root without it
 		}
 		p, err := proc.Command{Args: args, Group: true}.Start()
 		if err != nil {
@@ -250,11 +250,10 @@ func stills(page, folder string) error {
 	return nil
 }
 
-// stillTime is far more than a picture takes.
+// stillTime is far longer than a screenshot takes.
 const stillTime = time.Minute
 
-// sourcesOf reads the files of a rung, tests apart, by the names that they have in
-// the objects of -v=json.
+// sourcesOf reads the files of a rung, except tests, keyed by their names in -v=json.
 func sourcesOf(folder string) (map[string]string, error) {
 	list := proc.Command{Args: []string{"go", "list", "-f", "{{.Dir}}", "example/tcpladder/" + folder}}
 	p, err := list.Start()
@@ -283,12 +282,12 @@ func sourcesOf(folder string) (map[string]string, error) {
 	return sources, nil
 }
 
-// openBrowser asks the desktop to open a page. It is no harm if there is none: the
-// address is printed.
+// openBrowser asks the desktop to open a page. Failure does no harm: the address has
+// been printed.
 func openBrowser(url string) {
 	for _, opener := range []string{"xdg-open", "open"} {
 		cmd := exec.Command(opener, url)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a Ctrl-C is not for the browser
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // so that Ctrl-C does not reach the browser
 		if cmd.Start() == nil {
 			go cmd.Wait()
 			return

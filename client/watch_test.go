@@ -387,10 +387,11 @@ func TestRecordedAgain(t *testing.T) {
 func TestRecord(t *testing.T) {
 	client, file := goBuild(t, "."), filepath.Join(t.TempDir(), "wall.json")
 	for script, want := range map[string]string{
-		"A+ A:hello B+ B>hi 100ms A- B< B!reset term": "",
-		"B+":     "watch: step B+: the clients are called A, B, ... in the order in which they come",
-		"A:hi":   "watch: step A:hi: not understood",
-		"A+ A?x": "watch: step A?x: '?' is not understood",
+		`A+ A:hello A=\x00\x41 B+ B>hi 100ms A- B< B!reset term`: "",
+		"B+":      "watch: step B+: clients are named A, B, ... in the order they connect",
+		"A:hi":    "watch: step A:hi: not understood",
+		"A+ A?x":  "watch: step A?x: '?' is not understood",
+		`A+ A=\q`: `watch: step A=\q: invalid syntax`,
 	} {
 		p, err := proc.Command{Args: []string{client, "watch", "-record", file, "-script", script, "01"}}.Start()
 		if err != nil {
@@ -410,7 +411,7 @@ func TestRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	outline, err := r.Outline()
-	if want := "A connects\nA sends \"hello\"\nB connects\nB sends \"hi\"\nA half-closes: it will send no more\nB resets the connection\nserver: stops \nserver: ended exit status 0\n"; err != nil || !strings.Contains(outline, want) {
+	if want := "A connects\nA sends \"hello\"\nA sends the bytes \"\\x00A\"\nB connects\nB sends \"hi\"\nA half-closes: it will send no more\nB resets the connection\nserver: stops \nserver: ended exit status 0\n"; err != nil || !strings.Contains(outline, want) {
 		t.Errorf("its outline is %v\n%s\nwhich has no\n%s", err, outline, want)
 	}
 	if !strings.Contains(outline, "read conn.go:") || !strings.Contains(outline, "accept server.go:") {

@@ -20,7 +20,7 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// patience bounds every wait of these tests.
+// patience bounds every wait in these tests.
 const patience = 30 * time.Second
 
 // A tab is a page in a browser, and the watch that serves it.
@@ -31,7 +31,7 @@ type tab struct {
 	url   string
 }
 
-// chromium finds the browser. These are long tests: a browser takes a second core.
+// chromium finds the browser. It skips short runs: a browser takes a second core.
 func chromium(t *testing.T) string {
 	t.Helper()
 	if !echotest.LongRun() {
@@ -46,7 +46,7 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
-// watch starts the command on a rung, or what follows --, and opens its page.
+// watch starts client watch with args, and opens its page.
 func watch(t *testing.T, args ...string) *tab {
 	t.Helper()
 	browser := chromium(t)
@@ -77,7 +77,7 @@ func watch(t *testing.T, args ...string) *tab {
 	return b
 }
 
-// open opens a browser with an empty page of the size of a projector.
+// open opens a browser with an empty page, the size of a projector's.
 func open(t *testing.T, browser string) *tab {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(browser), chromedp.NoSandbox,
@@ -116,7 +116,7 @@ func ask[T any](b *tab, expression string) (v T) {
 	return v
 }
 
-// until waits until an expression is true, for which the page has no event.
+// until polls until an expression is true: the page has no event for it.
 func (b *tab) until(expression string) {
 	b.Helper()
 	beat := time.NewTicker(20 * time.Millisecond)
@@ -129,7 +129,7 @@ func (b *tab) until(expression string) {
 	}
 }
 
-// click clicks a button by what it does, of a client or of the page.
+// click clicks the button for an action: of a client, or of the page if client is "".
 func (b *tab) click(does, client string) {
 	b.Helper()
 	button := fmt.Sprintf(`[data-do="%s"]`, does)
@@ -141,7 +141,7 @@ func (b *tab) click(does, client string) {
 	b.run(chromedp.Click(button))
 }
 
-// add adds a client, which is chosen then.
+// add adds a client, which the page then chooses.
 func (b *tab) add(name string) {
 	b.Helper()
 	b.click("add", "")
@@ -156,7 +156,7 @@ func (b *tab) choose(client string) {
 	}
 }
 
-// send types a line.
+// send types a line and waits until the client begins to send it.
 func (b *tab) send(client, line string) {
 	b.Helper()
 	b.choose(client)
@@ -165,13 +165,13 @@ func (b *tab) send(client, line string) {
 	b.until(fmt.Sprintf("end.clients.%s.sent > %d", client, sent))
 }
 
-// shows waits until a part of the page shows a text.
+// shows waits until the text of a part of the page matches a pattern.
 func (b *tab) shows(part, pattern string) {
 	b.Helper()
 	b.until(fmt.Sprintf("/%s/.test(document.querySelector(%q)?.innerText)", pattern, part))
 }
 
-// shoot takes a picture, if TCPLADDER_SHOTS names a folder for it.
+// shoot takes screenshots, if TCPLADDER_SHOTS names a folder for them.
 func (b *tab) shoot(name string) {
 	folder := os.Getenv("TCPLADDER_SHOTS")
 	if folder == "" {

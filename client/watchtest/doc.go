@@ -1,3 +1,3 @@
-// Package watchtest proves the page of client watch in a real browser. It has only
-// tests, apart from the client because of what they need.
+// Package watchtest tests the page of client watch in a real browser. It has only
+// tests, kept apart from the client because of their dependencies.
 package watchtest

@@ -19,11 +19,11 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// picture is what the page shows of a moment.
+// picture returns what the page shows of a moment.
 const picture = `document.querySelector("header").outerHTML + document.querySelector("main").outerHTML + $("calls").outerHTML + $("when").textContent`
 
-// TestThereAndBack: as many steps back as forward show the same, whichever way one
-// came; and the page's computation of the state is the server's.
+// TestThereAndBack: stepping back and then forward shows each moment the same way
+// twice, and the page computes the same states as the server.
 func TestThereAndBack(t *testing.T) {
 	b := watch(t, "03")
 	b.add("A")
@@ -49,7 +49,7 @@ func TestThereAndBack(t *testing.T) {
 	for i := steps - 2; i >= 0; i-- {
 		b.run(chromedp.KeyEvent(kb.ArrowRight))
 		if got := ask[string](b, picture); got != shown[i] {
-			t.Fatalf("%d steps back, it is not as on the way there: %s", i+1, difference(got, shown[i]))
+			t.Fatalf("%d steps back, the page differs from the way there: %s", i+1, difference(got, shown[i]))
 		}
 	}
 	b.run(chromedp.KeyEvent(" "))
@@ -59,7 +59,7 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
-// quiet waits until nothing has come for a while: how far a client had got is told last.
+// quiet waits until nothing has come for a while: a client's last update comes late.
 const quiet = `new Promise((done) => {
 	let had = -1;
 	const timer = setInterval(() => {
@@ -68,7 +68,7 @@ const quiet = `new Promise((done) => {
 	}, 500);
 })`
 
-// difference shows where two texts differ first.
+// difference shows where two texts first differ.
 func difference(a, b string) string {
 	i := 0
 	for i < min(len(a), len(b)) && a[i] == b[i] {
@@ -78,7 +78,7 @@ func difference(a, b string) string {
 	return fmt.Sprintf("%q and %q", a[from:min(len(a), i+80)], b[from:min(len(b), i+80)])
 }
 
-// sameStates compares the state at each key, which the server has computed, with what
+// sameStates compares the state in each key, which the server computed, with the one
 // the page computes from the events before it.
 const sameStates = `(() => {
 	const sorted = (v) => v && typeof v === "object" && !Array.isArray(v) ? Object.fromEntries(Object.keys(v).sort().filter((k) => v[k] !== undefined).map((k) => [k, sorted(v[k])])) : v;
@@ -130,7 +130,7 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s: %.100s", name, got)
 		}
 	}
-	// A form needs no permission to send; the token is missing.
+	// A form may post to any site; what it lacks is the token.
 	evil.run(chromedp.Evaluate(`{ const f = document.createElement("form"); f.method = "post"; f.enctype = "text/plain"; f.action = "`+b.url+`do";
 		const i = document.createElement("input"); i.name = '{"do":"add","x":"'; i.value = '"}'; f.append(i); document.body.append(f); f.submit(); }`, nil))
 	evil.shows("body", "elsewhere")
@@ -139,7 +139,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestAccessible: axe-core, whose file TCPLADDER_AXE names, finds nothing.
+// TestAccessible: axe-core, in the file that TCPLADDER_AXE names, finds nothing.
 func TestAccessible(t *testing.T) {
 	script, err := os.ReadFile(os.Getenv("TCPLADDER_AXE"))
 	if err != nil {
@@ -161,8 +161,8 @@ func TestAccessible(t *testing.T) {
 	}
 }
 
-// TestRecorded: the page in docs shows each wall when it opens, from disk alone, plays,
-// goes back, and fits on a telephone.
+// TestRecorded: the page in docs opens on each wall, from disk alone, plays, goes back,
+// and fits on a phone.
 func TestRecorded(t *testing.T) {
 	b := open(t, chromium(t))
 	file, err := filepath.Abs("../../docs/watch.html")
@@ -191,7 +191,7 @@ func TestRecorded(t *testing.T) {
 			b.run(chromedp.KeyEvent(kb.ArrowRight))
 		}
 		if got := ask[string](b, picture); got != first {
-			t.Errorf("%s: five back and five on, it is not the same: %s", rung, difference(got, first))
+			t.Errorf("%s: five steps back and five forward, the page differs: %s", rung, difference(got, first))
 		}
 		b.run(chromedp.KeyEvent(kb.Home), chromedp.KeyEvent(" "))
 		b.until("playing && momentRow() > 3")
@@ -203,7 +203,7 @@ func TestRecorded(t *testing.T) {
 		}
 		b.run(chromedp.EmulateViewport(390, 844))
 		if width := ask[int](b, "document.documentElement.scrollWidth"); width > 390 {
-			t.Errorf("%s: it is %d pixels wide on a telephone of 390", rung, width)
+			t.Errorf("%s: it is %d pixels wide on a 390-pixel phone", rung, width)
 		}
 		b.run(chromedp.EmulateViewport(1280, 720))
 		b.run(chromedp.Navigate("about:blank"), chromedp.Navigate("file://"+file+"#"+rung))
@@ -211,7 +211,7 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-// noViolations asks axe-core, which is in the page.
+// noViolations runs axe-core, which has been loaded into the page.
 func (b *tab) noViolations(what string) {
 	b.Helper()
 	found := ask[[]string](b, `axe.run({ resultTypes: ["violations"] }).then((r) => r.violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.html + " " + n.failureSummary)))`)
@@ -220,7 +220,7 @@ func (b *tab) noViolations(what string) {
 	}
 }
 
-// TestNoGrowth: watching 02 for ten minutes makes neither the watch grow nor the page.
+// TestNoGrowth: neither the watch nor the page grows while watching 02 for ten minutes.
 func TestNoGrowth(t *testing.T) {
 	b := watch(t, "02")
 	b.add("A")
@@ -236,12 +236,12 @@ func TestNoGrowth(t *testing.T) {
 		heap = append(heap, ask[float64](b, "performance.memory.usedJSHeapSize")/(1<<20))
 	}
 	for range minutes {
-		time.Sleep(time.Minute) // what is measured is what happens in this time
+		time.Sleep(time.Minute) // the time being measured, not a wait
 		measure()
 	}
 	t.Logf("resident %.1f MiB, heap of the page %.1f MiB", resident, heap)
 	if last := len(resident) - 1; resident[last] > resident[0]+5 || heap[last] > heap[0]+10 {
-		t.Error("it grows")
+		t.Error("memory grows")
 	}
 }
 

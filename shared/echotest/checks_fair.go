@@ -169,7 +169,9 @@ func (c *client) servedBeside(n int, served func() int64) (int64, error) {
 // in each of two turns.
 func turnsAreFair(s *Server) error {
 	const burst, rounds = 3 << 20, 5
-	most := 2 * 64 << 10
+	// The newcomer is accepted in the first turn and read in the second. A server that
+	// is edge-triggered may come back to the big one in between.
+	most := 3 * 64 << 10
 	if s.Framed {
 		most = 2 * 256 << 10
 	}
@@ -205,7 +207,7 @@ func turnsAreFair(s *Server) error {
 	slices.Sort(before)
 	if got := before[rounds/2]; got > most {
 		return &Failure{Sent: fmt.Sprintf("%d MiB by one client and a message by each of 11 others, all at once; one of them is new", burst>>20),
-			Want: "11 replies within a turn or two", Got: fmt.Sprintf("%d KiB read from the one before the last of the 11", got>>10)}
+			Want: "11 replies within two turns or three", Got: fmt.Sprintf("%d KiB read from the one before the last of the 11", got>>10)}
 	}
 	return nil
 }

@@ -34,13 +34,13 @@ type set struct{ Read, Write []int }
 // longest is how much of a line of text is kept.
 const longest = 500
 
-// line tells what the rung has printed on standard error, and gives it back if it is
-// a line of the log. Whatever is not an object is a word of the Go runtime.
+// line records a line of standard error, and returns its text if it belongs to the
+// log. So does whatever is not an object: the Go runtime or a stranger printed it.
 func (s *story) line(text string) (log string) {
 	var o object
 	if json.Unmarshal([]byte(text), &o) != nil || o.Kind == "" {
 		if strings.HasPrefix(text, `{"`) {
-			return "" // the beginning of one; that lines were lost is told next
+			return "" // a torn object: a dropped event follows
 		}
 		o = object{Kind: "log", Text: text}
 	}
@@ -71,11 +71,11 @@ func (s *story) line(text string) (log string) {
 			if o.Inside.Want != nil {
 				e.Asked = o.Inside.Want.interest()
 			}
-			e.Inside.Since = s.now() - 1 // it began before, but nobody knows when
+			e.Inside.Since = s.now() - 1 // it began earlier, at an unknown time
 		}
 	case "log", "dropped":
 	default:
-		return "" // of a later version
+		return "" // from a later version
 	}
 	s.tellLocked(e)
 	return e.Text
@@ -93,7 +93,7 @@ func (o *object) call() *call {
 	return c
 }
 
-// changes gives the descriptors that a call has changed, as they are now.
+// changes returns the descriptors that a call has changed, in their new state.
 func (s *story) changes(o *object) map[int]*descriptor {
 	e := event{FDs: map[int]*descriptor{}}
 	switch {
@@ -122,7 +122,7 @@ func (s *story) changes(o *object) map[int]*descriptor {
 	return e.FDs
 }
 
-// copy makes the descriptor one of those that the event changes.
+// copy puts a copy of a descriptor into the event, which can then change it.
 func (e *event) copy(s *story, fd int) *descriptor {
 	d := s.state.FDs[fd]
 	if d != nil {
@@ -143,7 +143,7 @@ func (e *event) asked(s *story, fd, times int) {
 	}
 }
 
-// difference gives the descriptors that are not as a gap says.
+// difference returns the descriptors that a gap reports differently, as reported.
 func (s *story) difference(o *object) map[int]*descriptor {
 	changed := map[int]*descriptor{}
 	open := map[int]bool{}
@@ -188,7 +188,7 @@ func registration(read, write bool) string {
 
 func (s *set) interest() *interest { return &interest{ranges(s.Read), ranges(s.Write)} }
 
-// ranges writes numbers as "7-9,12".
+// ranges formats numbers as "7-9,12".
 func ranges(numbers []int) string {
 	slices.Sort(numbers)
 	var b strings.Builder

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// told gives the events of a story, as a page that is opened now gets them.
+// told returns the events of a story as a page that opens now gets them.
 func told(t *testing.T, s *story) (list []event) {
 	t.Helper()
 	var at place
@@ -19,7 +19,7 @@ func told(t *testing.T, s *story) (list []event) {
 		for _, line := range lines {
 			var e struct {
 				event
-				call // an embedded pointer would not be filled
+				call // json does not fill an unexported embedded pointer
 			}
 			if err := json.Unmarshal(line, &e); err != nil {
 				t.Fatalf("%s: %v", line, err)
@@ -30,7 +30,7 @@ func told(t *testing.T, s *story) (list []event) {
 	}
 }
 
-// TestCalls: the state follows from what a rung printed; these lines are from one.
+// TestCalls: the state follows from what a rung prints. These lines are from one.
 func TestCalls(t *testing.T) {
 	s := newStory()
 	for _, line := range []string{
@@ -46,7 +46,7 @@ func TestCalls(t *testing.T) {
 		`{"t":538453,"kind":"enter","call":"select","arg":9,"want":{"read":[7],"write":[8]},"file":"server.go","line":85}`,
 	} {
 		if log := s.line(line); log != "" {
-			t.Errorf("%s is taken for the log", line)
+			t.Errorf("%s is taken for a log line", line)
 		}
 	}
 	if got, want := s.state.FDs[8], (&descriptor{Port: 36094, Read: 6, Written: 4, Said: 40112}); !reflect.DeepEqual(got, want) {
@@ -59,7 +59,7 @@ func TestCalls(t *testing.T) {
 		t.Errorf("it is in %+v", in)
 	}
 	if got, want := s.state.Asked, (&interest{"7", "8"}); !reflect.DeepEqual(got, want) || s.state.Ready != nil {
-		t.Errorf("it asks for %+v, and has %+v", got, s.state.Ready)
+		t.Errorf("it asks for %+v, and %+v is ready", got, s.state.Ready)
 	}
 	if last := s.state.Last; last == nil || last.Call != "write" || last.Line != 42 || *last.Result != 4 {
 		t.Errorf("the last call is %+v", last)
@@ -69,8 +69,8 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// TestGap: after a gap the state is exact again, and the event names only what is
-// different.
+// TestGap: after a gap the state is exact again, and the event lists only what has
+// changed.
 func TestGap(t *testing.T) {
 	s := newStory()
 	for fd := 8; fd < 12; fd++ {
@@ -104,15 +104,15 @@ func TestRegistrations(t *testing.T) {
 	}
 	s.line(`{"t":1,"kind":"call","call":"epoll_ctl","arg":8,"errno":"ENOMEM","fd":11,"want":{"read":[11]}}`)
 	if got := s.state.FDs[11].Wants; got != "-" {
-		t.Errorf("a call that failed has registered %q", got)
+		t.Errorf("a failed call has registered %q", got)
 	}
 	s.line(`{"t":1,"kind":"call","call":"close","arg":11,"result":0}`)
 	if s.state.FDs[11] != nil {
-		t.Error("it is closed, and there")
+		t.Error("it is closed, but still listed")
 	}
 }
 
-// TestOtherLines: what is no object is a word of the runtime, or half an object.
+// TestOtherLines: what is not an object comes from the runtime, or is a torn one.
 func TestOtherLines(t *testing.T) {
 	s := newStory()
 	for line, want := range map[string]string{

@@ -8,35 +8,36 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// Drawn is how many clients are drawn at most.
+// Drawn is the maximum number of clients drawn.
 const Drawn = 12
 
-// A clientView is what the page gets to know of a client.
+// A clientView is what the page knows about a client.
 type clientView struct {
 	ID      string `json:"id"`
 	Port    int    `json:"port"`
-	Run     int    `json:"run"` // of the server: which process it is connected to
+	Run     int    `json:"run"` // which server process it is connected to
 	Sent    int64  `json:"sent"`
 	Got     int64  `json:"got"`
-	Left    int    `json:"left,omitempty"` // bytes that the kernel has not taken yet
+	Left    int    `json:"left,omitempty"` // bytes still to be written
 	Out     string `json:"out,omitempty"`  // what it sent last
-	In      string `json:"in,omitempty"`   // what came last
+	In      string `json:"in,omitempty"`   // what arrived last
 	Frames  int    `json:"frames,omitempty"`
 	Deaf    bool   `json:"deaf,omitempty"` // it has stopped reading
 	Floods  bool   `json:"floods,omitempty"`
-	Half    bool   `json:"half,omitempty"` // it has ended its input
-	Over    string `json:"over,omitempty"` // why the connection is no more
-	Removed bool   `json:"gone,omitempty"` // it is not shown any more
+	Half    bool   `json:"half,omitempty"` // it has half-closed
+	Over    string `json:"over,omitempty"` // why the connection has ended
+	Removed bool   `json:"gone,omitempty"` // it is no longer shown
 }
 
-// A client is a connection that is drawn, with a goroutine for each direction: as
-// in any client, neither waits for the other.
+// A client is a drawn connection, with a goroutine for each direction: as in any
+// client, neither waits for the other.
 type client struct {
 	story  *story
 	framed bool
@@ -47,19 +48,19 @@ type client struct {
 	view    clientView
 	queue   []piece // to be sent
 	told    time.Time
-	stale   bool // the page knows less
+	stale   bool // the page lags behind
 	tail    []byte
-	frame   []byte // of a frame: its header, and the beginning of its payload
-	skip    int    // bytes of its payload that are still to come
+	frame   []byte // the header and the start of the payload of the frame under way
+	skip    int    // bytes of its payload still to come
 }
 
-// A piece is what one action sends: bytes, or the end of the input.
+// A piece is what one action sends: bytes, or a FIN.
 type piece struct {
 	bytes []byte
 	end   bool
 }
 
-// connect connects a client.
+// connect connects a client and starts its goroutines.
 func connect(s *story, addr, id string, run int, framed bool) (*client, error) {
 	conn, err := net.DialTimeout("tcp", addr, dialTime)
 	if err != nil {
@@ -74,19 +75,19 @@ func connect(s *story, addr, id string, run int, framed bool) (*client, error) {
 	return c, nil
 }
 
-// dialTime is how long a connection may take. (It takes none, unless the queue of
-// the listener is full.)
+// dialTime is how long connecting may take. (It is instant unless the listener's queue
+// is full.)
 const dialTime = 3 * time.Second
 
-// act tells that the client did something. The caller holds the mutex, or is the
-// only one who knows c.
+// act records that the client did something. The caller holds the mutex, or is the
+// only one to have c.
 func (c *client) act(text string) {
 	v := c.view
 	c.told, c.stale = time.Now(), false
 	c.story.tell(event{Kind: "act", Text: text, Client: &v})
 }
 
-// update tells how the client is, at most every 50 ms: see refresh.
+// update records the client's state, at most every 50 ms: see refresh.
 func (c *client) update() {
 	if c.stale = time.Since(c.told) < beat; c.stale {
 		return
@@ -96,7 +97,7 @@ func (c *client) update() {
 	c.story.tell(event{Kind: "client", Client: &v})
 }
 
-// refresh tells what update has put off.
+// refresh records what update has put off.
 func (c *client) refresh() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,7 +106,7 @@ func (c *client) refresh() {
 	}
 }
 
-// mostQueued is how many bytes may wait for the kernel to take them.
+// mostQueued is how many bytes may wait to be written.
 const mostQueued = 8 << 20
 
 // do carries out an action.
@@ -114,22 +115,24 @@ func (c *client) do(action, text string) error {
 	defer c.mu.Unlock()
 	defer c.changed.Broadcast()
 	if c.view.Over != "" {
-		return errors.New("this connection is over")
+		return errors.New("this connection has ended")
 	}
 	switch action {
 	case "deaf", "hear", "close", "reset":
 		return c.steer(action)
 	}
 	if c.view.Half {
-		return errors.New("it has ended its input")
+		return errors.New("it has half-closed: it can send no more")
 	}
 	switch action {
 	case "send":
 		return c.put(c.message([]byte(text)), "sends "+clip(text))
+	case "raw":
+		return c.put([]byte(text), "sends the bytes "+clip(text))
 	case "mib":
 		return c.put(c.message(make([]byte, 1<<20)), "sends 1 MiB")
 	case "half-frame":
-		return c.put([]byte("\x00\x00\x00\x0ahello"), "sends half a frame: 10 bytes are announced, 5 come")
+		return c.put([]byte("\x00\x00\x00\x0ahello"), "sends half a frame: it announces 10 bytes and sends 5")
 	case "too-long":
 		return c.put([]byte{0xff, 0xff, 0xff, 0xff}, "sends a header that announces 4 GiB")
 	case "flood":
@@ -143,17 +146,17 @@ func (c *client) do(action, text string) error {
 		c.queue = append(c.queue, piece{end: true})
 		c.act("half-closes: it will send no more")
 	default:
-		return fmt.Errorf("no action %q", action)
+		return fmt.Errorf("unknown action %q", action)
 	}
 	return nil
 }
 
-// steer is for the actions that send nothing. The caller holds the mutex.
+// steer carries out the actions that send nothing. The caller holds the mutex.
 func (c *client) steer(action string) error {
 	switch action {
 	case "deaf":
 		c.view.Deaf = true
-		c.conn.SetReadDeadline(time.Now()) // wakes it
+		c.conn.SetReadDeadline(time.Now()) // wakes receive
 		c.act("stops reading")
 	case "hear":
 		c.view.Deaf = false
@@ -163,7 +166,7 @@ func (c *client) steer(action string) error {
 		c.view.Over = "closed"
 		if action == "reset" {
 			c.view.Over = "reset"
-			c.conn.SetLinger(0) // close(2) is a reset then
+			c.conn.SetLinger(0) // so that close(2) sends a RST
 		}
 		c.conn.Close()
 		c.act(map[string]string{"close": "closes", "reset": "resets the connection"}[action])
@@ -171,7 +174,8 @@ func (c *client) steer(action string) error {
 	return nil
 }
 
-// message is what is sent for a payload: itself and a newline, or a frame.
+// message returns the bytes to send for a payload: a frame, or the payload and a
+// newline (none after 1 MiB).
 func (c *client) message(payload []byte) []byte {
 	if c.framed {
 		return append(binary.BigEndian.AppendUint32(nil, uint32(len(payload))), payload...)
@@ -205,7 +209,7 @@ func (c *client) send() {
 			continue
 		}
 		for len(p.bytes) > 0 {
-			// In pieces, so that one can see how far it has got.
+			// In pieces, so that the page shows progress.
 			n, err := c.conn.Write(p.bytes[:min(len(p.bytes), 64<<10)])
 			p.bytes = p.bytes[n:]
 			c.mu.Lock()
@@ -221,7 +225,7 @@ func (c *client) send() {
 	}
 }
 
-// nextPiece waits until there is something to send.
+// nextPiece waits until there is something to send, or the connection has ended.
 func (c *client) nextPiece() (piece, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -254,7 +258,7 @@ func (c *client) receive() {
 		c.mu.Lock()
 		if n > 0 {
 			c.take(buf[:n])
-			c.stale = true // to be told when the server's write is, which comes by a longer way
+			c.stale = true // for refresh to record: the server's write event takes longer to get here
 		}
 		again := errors.Is(err, os.ErrDeadlineExceeded)
 		c.mu.Unlock()
@@ -265,16 +269,18 @@ func (c *client) receive() {
 	}
 }
 
-// take takes note of what came: of bytes the last ones, of frames the last payload.
+// take counts what arrived and keeps the last bytes, or the last frame's payload.
 func (c *client) take(p []byte) {
 	c.view.Got += int64(len(p))
 	if !c.framed {
-		c.tail = append(c.tail, p[max(0, len(p)-64):]...)
-		c.tail = append([]byte(nil), c.tail[max(0, len(c.tail)-64):]...)
-		c.view.In = clip(string(c.tail))
+		c.tail = append(c.tail, p[max(0, len(p)-shown):]...)
+		c.tail = slices.Clone(c.tail[max(0, len(c.tail)-shown):])
+		if c.view.In = strconv.Quote(string(c.tail)); c.view.Got > shown {
+			c.view.In = "…" + c.view.In
+		}
 		return
 	}
-	const header, shown = 4, 64
+	const header = 4
 	for len(p) > 0 {
 		if len(c.frame) < header {
 			n := min(header-len(c.frame), len(p))
@@ -285,7 +291,7 @@ func (c *client) take(p []byte) {
 			c.skip = int(binary.BigEndian.Uint32(c.frame))
 		}
 		n := min(c.skip, len(p))
-		c.frame = append(c.frame, p[:min(n, header+shown-len(c.frame))]...)
+		c.frame = append(c.frame, p[:min(n, header+shown+1-len(c.frame))]...)
 		if c.skip, p = c.skip-n, p[n:]; c.skip == 0 {
 			c.view.Frames++
 			c.view.In, c.frame = clip(string(c.frame[header:])), nil
@@ -293,7 +299,7 @@ func (c *client) take(p []byte) {
 	}
 }
 
-// over tells that the connection has ended, unless it was this client's own doing.
+// over records that the connection has ended, unless the client itself ended it.
 func (c *client) over(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -310,10 +316,10 @@ func (c *client) over(err error) {
 		c.view.Over = "broken: " + plain(err)
 	}
 	c.conn.Close()
-	c.act("is told: " + c.view.Over)
+	c.act("is disconnected: " + c.view.Over)
 }
 
-// plain takes the names of the calls off an error.
+// plain strips the call names from an error.
 func plain(err error) string {
 	var e syscall.Errno
 	if errors.As(err, &e) {
@@ -322,16 +328,18 @@ func plain(err error) string {
 	return err.Error()
 }
 
-// clip shows the beginning of a text as a Go string.
+// shown is how many bytes of a text the page shows.
+const shown = 40
+
+// clip quotes the beginning of a text as a Go string.
 func clip(text string) string {
-	const shown = 40
 	if len(text) > shown {
 		return strconv.Quote(text[:shown]) + "…"
 	}
 	return strconv.Quote(text)
 }
 
-// queues asks the kernel what lies in the queues of this end.
+// queues asks the kernel how much is in the queues at this end.
 func (c *client) queues() (id string, port int, p *pipe) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -342,7 +350,7 @@ func (c *client) queues() (id string, port int, p *pipe) {
 	return c.view.ID, c.view.Port, p
 }
 
-// remove takes the client off the page.
+// remove closes the client and takes it off the page.
 func (c *client) remove() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,24 +10,24 @@ import (
 	"example/tcpladder/client/internal/target"
 )
 
-// mostIdle is how many clients the crowd may have: fewer than wait in the queue of
-// a listener that nobody empties (net.core.somaxconn on Linux).
+// mostIdle limits the crowd to fewer clients than fit in the queue of a listener that
+// never accepts (net.core.somaxconn on Linux).
 const mostIdle = 4000
 
-// A crowdView is what the page gets to know of the crowd.
+// A crowdView is what the page knows about the crowd.
 type crowdView struct {
 	Open  int `json:"open"`  // connections
-	Ended int `json:"ended"` // by the server, since the crowd was empty
+	Ended int `json:"ended"` // by the server, since the last leave
 }
 
-// A crowd is clients that are connected and say nothing. They are not drawn.
+// A crowd is clients that connect and say nothing. They are not drawn.
 type crowd struct {
 	story *story
 
 	mu     sync.Mutex
 	view   crowdView
 	conns  map[int]*net.TCPConn // by port
-	ours   map[int]bool         // all ports that it has had, since it was empty
+	ours   map[int]bool         // every port it has had since the last leave
 	told   time.Time
 	stale  bool
 	adding sync.Mutex
@@ -40,7 +40,7 @@ func newCrowd(s *story) *crowd {
 // add connects n more.
 func (c *crowd) add(addr string, n int) error {
 	if !c.adding.TryLock() {
-		return fmt.Errorf("the last ones are still connecting")
+		return fmt.Errorf("the previous ones are still connecting")
 	}
 	defer c.adding.Unlock()
 	c.mu.Lock()
@@ -68,7 +68,7 @@ func (c *crowd) join(conn *net.TCPConn) {
 	c.conns[port], c.ours[port] = conn, true
 	c.update()
 	go func() {
-		conn.Read(make([]byte, 1)) // returns when the server or leave ends it
+		conn.Read(make([]byte, 1)) // returns when the server or leave closes it
 		conn.Close()
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -96,7 +96,7 @@ func (c *crowd) leave() {
 	c.story.tell(event{Kind: "act", Text: "the idle clients leave", Crowd: &crowdView{}})
 }
 
-// update tells how many there are, at most every 50 ms: see refresh.
+// update records how many there are, at most every 50 ms: see refresh.
 func (c *crowd) update() {
 	c.view.Open = len(c.conns)
 	if c.stale = time.Since(c.told) < beat; c.stale {
@@ -115,8 +115,8 @@ func (c *crowd) refresh() {
 	}
 }
 
-// ports gives the ports of those that are or were connected: of what the kernel lists,
-// some have ended already.
+// ports returns the ports of all that are or were connected: the kernel still lists
+// some that have ended.
 func (c *crowd) ports() map[int]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

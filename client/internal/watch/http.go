@@ -16,13 +16,13 @@ import (
 //go:embed page
 var page embed.FS
 
-// A Site serves the page of one watch. Only this machine reaches it, and of what
-// runs in a browser there only the page itself: a page from elsewhere has another
-// Origin; a name that its owner has pointed to 127.0.0.1 is another Host; and
-// neither can read the token that every action needs.
+// A Site serves the page of one watch. Only this machine can reach it, and of the
+// pages in a browser here only its own: a page from another site has another Origin,
+// a hostile name that resolves to 127.0.0.1 is another Host, and neither can read the
+// token that every action needs.
 type Site struct {
 	watch *Watch
-	host  string // that it answers to: 127.0.0.1:41234
+	host  string // the only Host it accepts: 127.0.0.1:41234
 	token string
 	ctx   context.Context
 }
@@ -38,7 +38,7 @@ func Serve(ctx context.Context, w *Watch, l net.Listener) error {
 	return nil
 }
 
-// Handler is what answers.
+// Handler returns the site's handler.
 func (s *Site) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.index)
@@ -60,7 +60,7 @@ func (s *Site) Handler() http.Handler {
 	})
 }
 
-// foreign says why a request is not one of the page's own.
+// foreign returns why a request does not come from the page itself, or "".
 func (s *Site) foreign(r *http.Request) string {
 	origin := r.Header.Get("Origin")
 	site := r.Header.Get("Sec-Fetch-Site")
@@ -68,16 +68,16 @@ func (s *Site) foreign(r *http.Request) string {
 	case r.Host != s.host:
 		return "wrong Host: open http://" + s.host + "/"
 	case origin != "" && origin != "http://"+s.host:
-		return "a page from elsewhere has no business here"
+		return "refused: the request comes from elsewhere"
 	case r.URL.Path != "/" && site != "" && site != "same-origin" && site != "none":
-		return "a page from elsewhere has no business here"
+		return "refused: the request comes from elsewhere"
 	case r.Method == http.MethodPost && subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Token")), []byte(s.token)) != 1:
-		return "no token, or an old one: load the page again"
+		return "no token, or an old one: reload the page"
 	}
 	return ""
 }
 
-// index is the page, with the token in it.
+// index serves the page, with the token in it.
 func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 	text, _ := page.ReadFile("page/index.html")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -92,14 +92,14 @@ func (s *Site) file(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, page, "page/"+r.PathValue("file"))
 }
 
-// about is what does not change.
+// about serves what never changes.
 func (s *Site) about(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(s.watch.About())
 }
 
-// events streams the story, from its beginning: as server-sent events, many in one
-// message. What the browser has not taken yet is not kept for it: it goes on with
-// what is kept anyway.
+// events streams the story from its beginning, as server-sent events, many in one
+// message. Nothing is buffered for a slow browser: it continues with whatever the
+// story still keeps.
 func (s *Site) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	s.watch.enter()
@@ -133,7 +133,7 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// wait waits for a channel, unless the page or the watch goes first.
+// wait waits for c. It returns false if the page or the watch ends first.
 func wait[T any](page, watch context.Context, c <-chan T) bool {
 	select {
 	case <-page.Done():
@@ -149,7 +149,7 @@ func wait[T any](page, watch context.Context, c <-chan T) bool {
 func (s *Site) do(w http.ResponseWriter, r *http.Request) {
 	var order struct{ Do, ID, Text string }
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&order); err != nil {
-		http.Error(w, "not understood: "+err.Error(), http.StatusBadRequest)
+		http.Error(w, "bad request: "+err.Error(), http.StatusBadRequest)
 		return
 	}
 	if err := s.watch.do(s.ctx, order.Do, order.ID, order.Text); err != nil {

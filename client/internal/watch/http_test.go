@@ -65,7 +65,7 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestOrders: what is not understood is refused.
+// TestOrders: bad orders are refused.
 func TestOrders(t *testing.T) {
 	s := site()
 	for body, want := range map[string]int{
@@ -86,8 +86,7 @@ func TestOrders(t *testing.T) {
 	}
 }
 
-// TestPage: three files, without a line from elsewhere, and no more of them than can be
-// read.
+// TestPage: three files that load nothing from elsewhere, and are short enough to read.
 func TestPage(t *testing.T) {
 	size, lines := 0, 0
 	for _, name := range []string{"index.html", "style.css", "app.js"} {
@@ -99,11 +98,11 @@ func TestPage(t *testing.T) {
 		f.Close()
 		size, lines = size+len(text), lines+strings.Count(string(text), "\n")
 		if strings.Contains(string(text), "//cdn") || strings.Contains(string(text), "https://") {
-			t.Errorf("%s takes something from elsewhere", name)
+			t.Errorf("%s loads something from elsewhere", name)
 		}
 	}
 	t.Logf("%d bytes, %d lines", size, lines)
 	if size > 60<<10 || lines > 1000 {
-		t.Errorf("the page has %d bytes and %d lines, over 60 KB and 1,000", size, lines)
+		t.Errorf("the page has %d bytes and %d lines: over 60 KB or 1,000 lines", size, lines)
 	}
 }

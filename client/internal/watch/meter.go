@@ -15,16 +15,16 @@ type meter struct {
 	samples int
 }
 
-// A usage is how much CPU a process had used at some time.
+// A usage is how much CPU a process had used at some moment.
 type usage struct {
 	at  time.Time
 	cpu time.Duration
 }
 
-// window is how long the CPU and the calls are measured, at least.
+// window is the time over which CPU and calls are measured, at least.
 const window = time.Second
 
-// recent drops what is older than a window, but for one.
+// recent drops all but one of the items older than a window.
 func recent[T any](list []T, at func(T) time.Time) []T {
 	for len(list) > 2 && at(list[len(list)-1]).Sub(at(list[1])) >= window {
 		list = list[1:]
@@ -32,8 +32,8 @@ func recent[T any](list []T, at func(T) time.Time) []T {
 	return append([]T(nil), list...)
 }
 
-// read adds what the process uses. Figures are rounded, so that a process that does
-// nothing does not seem to change; and most need not be in each sample.
+// read adds what the process uses, to every fifth sample. Figures are rounded, so that
+// an idle process does not seem to change.
 func (m *meter) read(p *proc.Process, s *story, values map[string]any) {
 	if m.process != p {
 		*m = meter{process: p}
@@ -60,8 +60,8 @@ func (m *meter) read(p *proc.Process, s *story, values map[string]any) {
 	values["files"], values["filesError"] = files, why(err)
 }
 
-// tally counts up to the last call, not up to now: those of a server that only asks
-// are told once a second, all at once. But a call that is long ago means no calls.
+// tally counts up to the last call, not up to now: a server that only polls reports
+// its calls once a second, all at once. But a last call long ago means no calls now.
 func (m *meter) tally(t tally) {
 	if time.Since(t.at) > window*3/2 {
 		t.at = time.Now()
@@ -71,7 +71,7 @@ func (m *meter) tally(t tally) {
 	}
 }
 
-// rounded keeps two digits.
+// rounded keeps two significant digits.
 func rounded(x float64) int {
 	step := math.Pow(10, math.Max(0, math.Floor(math.Log10(math.Max(1, x)))-1))
 	return int(math.Round(x/step) * step)

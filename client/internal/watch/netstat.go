@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// netstat parses what netstat(1) prints of TCP on macOS and the BSDs, and keeps the rows
-// that concern a port:
+// netstat parses the TCP rows of netstat(1) on macOS and the BSDs, and keeps those that
+// concern a port:
 //
 //	tcp4       0      5  127.0.0.1.9999         127.0.0.1.51234        ESTABLISHED
 //
-// There a FIN is no byte in a queue: they count what is in the buffers.
+// These systems count what is in the buffers, so a FIN is not a byte in a queue.
 func netstat(lines *bufio.Scanner, port int) (list []row, err error) {
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
@@ -28,7 +28,7 @@ func netstat(lines *bufio.Scanner, port int) (list []row, err error) {
 	return list, lines.Err()
 }
 
-// lastNumber is the port in 127.0.0.1.9999.
+// lastNumber returns the port in 127.0.0.1.9999.
 func lastNumber(addr string) int {
 	n, _ := strconv.Atoi(addr[strings.LastIndexByte(addr, '.')+1:])
 	return n

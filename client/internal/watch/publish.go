@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// Scenes leads through the wall of a rung, for the page in docs.
+// Scenes returns the script that leads up to the wall of a rung, for the page in docs.
 func Scenes(rung string) []Scene { return lessons[rung[:2]].scenes }
 
-// Page puts recordings into one page that needs no server: the three files of the live
-// page and, of sources that are the same in several rungs, one copy.
+// Page builds one page from recordings and the three files of the live page. It needs
+// no server, and has one copy of each source that several rungs share.
 func Page(recordings []*Recording) ([]byte, error) {
 	type about struct {
 		About
@@ -40,7 +40,7 @@ func Page(recordings []*Recording) ([]byte, error) {
 		}
 		all.Tapes = append(all.Tapes, tape{about{r.About, sources}, r.Key, r.Events})
 	}
-	tapes, err := json.Marshal(all) // in which no < is left
+	tapes, err := json.Marshal(all) // which escapes every <
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +60,9 @@ func Page(recordings []*Recording) ([]byte, error) {
 	return html, nil
 }
 
-// Outline is what must be the same when a rung is recorded again: what was done, in
-// its order, and which calls were made where. Times, ports and how bytes were cut into
-// pieces are not.
+// Outline returns what must be the same when a rung is recorded again: what was done,
+// in order, and which calls were made where. Times, ports and how the bytes were split
+// may differ.
 func (r *Recording) Outline() (string, error) {
 	var acts, calls []string
 	for _, raw := range r.Events {
@@ -76,7 +76,7 @@ func (r *Recording) Outline() (string, error) {
 			return "", err
 		}
 		switch {
-		case e.K == "act" && e.Client != nil && !strings.HasPrefix(e.Text, "is told"):
+		case e.K == "act" && e.Client != nil && !strings.HasPrefix(e.Text, "is disconnected"):
 			acts = append(acts, e.Client.ID+" "+e.Text)
 		case e.K == "act" && e.Client == nil, e.K == "note":
 			acts = append(acts, e.Text)
@@ -89,17 +89,17 @@ func (r *Recording) Outline() (string, error) {
 			}
 		}
 	}
-	slices.Sort(calls) // of two clients, either may be first
+	slices.Sort(calls) // either of two clients may come first
 	return strings.Join(acts, "\n") + "\n\n" + strings.Join(calls, "\n"), nil
 }
 
-// Current tells whether a recording is of these sources and these scenes. How the server
-// behaves only a new one can tell, see Outline.
+// Current reports whether a recording has these sources and these scenes. Only a new
+// recording shows whether the server still behaves the same: see Outline.
 func (r *Recording) Current(sources map[string]string, scenes []Scene) bool {
 	return maps.Equal(sources, r.About.Sources) && slices.Equal(scenes, r.Scenes)
 }
 
-// ParseRecording reads what JSON has written.
+// ParseRecording parses what JSON returns.
 func ParseRecording(text []byte) (*Recording, error) {
 	var r Recording
 	err := json.Unmarshal(text, &r)

@@ -4,22 +4,22 @@ package watch
 type row struct {
 	local, peer int // ports
 	state       string
-	unsent      int64  // bytes that the peer has not confirmed
-	unread      int64  // bytes; of a listener: connections in its accept queue
-	inode       string // "0": no process has it: nobody has accepted it, or it is closed already
+	unsent      int64  // bytes that the peer has not acknowledged
+	unread      int64  // bytes; for a listener: connections in its accept queue
+	inode       string // "0": no process has it: not accepted yet, or already closed
 }
 
 const nobodys = "0"
 
-// The states that matter here, by their names in netstat(1).
+// The states that matter here, named as in netstat(1).
 const (
 	listening = "LISTEN"
 	open      = "ESTABLISHED"
 	ours      = "CLOSE_WAIT" // the other end has sent its FIN, this one has not
 )
 
-// forgetFIN: a FIN counts as a byte in both queues of /proc/net/tcp, until it is read
-// and until it is confirmed.
+// forgetFIN subtracts the FIN, which /proc/net/tcp counts as a byte: in the receive
+// queue until it is read, in the send queue until it is acknowledged.
 func (r *row) forgetFIN() {
 	switch r.state {
 	case "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT":
@@ -31,11 +31,11 @@ func (r *row) forgetFIN() {
 	}
 }
 
-// queued tells whether a row is a connection that waits to be accepted.
+// queued reports whether a row is a connection that waits to be accepted.
 func (r row) queued() bool { return r.inode == nobodys && (r.state == open || r.state == ours) }
 
-// A pipe is what lies in the four queues of a connection, in bytes, and the states of
-// its two ends; -1 and "": not known.
+// A pipe is the number of bytes in each of a connection's four queues, and the states
+// of its two ends; -1 and "": not known.
 type pipe struct {
 	Send    int64  `json:"send"`    // the client's
 	Receive int64  `json:"receive"` // the server's
@@ -43,10 +43,11 @@ type pipe struct {
 	Take    int64  `json:"take"`    // the client's receive queue
 	Client  string `json:"client,omitempty"`
 	Server  string `json:"server,omitempty"`
-	Queued  bool   `json:"queued,omitempty"` // nobody has accepted it
+	Queued  bool   `json:"queued,omitempty"` // it has not been accepted
 }
 
-// takeOwn takes the row of the client's end: its state, and what its socket did not tell.
+// takeOwn takes from the row of the client's end its state, and what the ioctls did not
+// return.
 func (p *pipe) takeOwn(r row) {
 	p.Client = r.state
 	if p.Send < 0 {
@@ -57,22 +58,22 @@ func (p *pipe) takeOwn(r row) {
 	}
 }
 
-// A mass is the sum of the connections that are not drawn.
+// A mass sums up connections that are not drawn.
 type mass struct {
 	Connections int   `json:"n"`
 	Queued      int   `json:"queued,omitempty"`
 	Unread      int64 `json:"unread,omitempty"` // bytes that the server has not read
 }
 
-// A kernelView is what the kernel says at one moment.
+// A kernelView is what the kernel reports at one moment.
 type kernelView struct {
 	queue       int              // the accept queue
 	pipes       map[string]*pipe // by client
 	idle, other mass
 }
 
-// look puts together what the kernel lists about a listener's connections. The
-// clients' own ends are known by their ioctls already.
+// look sums up what the kernel lists about a listener's connections. The clients' own
+// queues are already known from their ioctls.
 func look(rows []row, listener int, pipes map[string]*pipe, ports map[int]string, idle map[int]bool) kernelView {
 	v := kernelView{pipes: pipes}
 	inQueue := 0
@@ -106,8 +107,8 @@ func look(rows []row, listener int, pipes map[string]*pipe, ports map[int]string
 	return v
 }
 
-// markQueued is for systems that do not list who has a socket: nobody has one that the
-// server's calls have not accepted.
+// markQueued is for systems that do not list which process has a socket: those that
+// the server's calls have not accepted are taken for queued.
 func (s *story) markQueued(rows []row, listener int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownersListed: an inode of 0 means that nobody has the socket.
+// ownersListed: an inode of 0 means that no process has the socket.
 const ownersListed = true
 
 // states are those of include/net/tcp_states.h.
@@ -64,8 +64,8 @@ func hex(digits []byte) int64 {
 	return n
 }
 
-// ownQueues gives how many bytes lie in the queues of a socket of this process:
-// SIOCOUTQ and SIOCINQ, tcp(7), which have the numbers of these.
+// ownQueues returns how many bytes are in the queues of one of this process's sockets.
+// SIOCOUTQ and SIOCINQ, tcp(7), have the same numbers as TIOCOUTQ and TIOCINQ.
 func ownQueues(fd int) (unsent, unread int64) {
 	return ioctl(fd, unix.TIOCOUTQ), ioctl(fd, unix.TIOCINQ)
 }
@@ -78,7 +78,8 @@ func ioctl(fd int, request uint) int64 {
 	return int64(n)
 }
 
-// roomy makes room in a pipe for what a rung says at once: it waits for nobody.
+// roomy enlarges a pipe to hold what a rung prints at once: a rung never waits for its
+// reader.
 func roomy(pipe *os.File) {
 	if raw, err := pipe.SyscallConn(); err == nil {
 		raw.Control(func(fd uintptr) { unix.FcntlInt(fd, unix.F_SETPIPE_SZ, 1<<20) })

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestRows: the rows that concern a port, and no others; these are from a machine on
-// which rung 01 had one client in its queue, with 5 bytes.
+// TestRows: the rows that concern a port, and no others. They are from a machine where
+// rung 01 had one client with 5 bytes in its queue.
 func TestRows(t *testing.T) {
 	const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:270F 00000000:0000 0A 00000000:00000001 00:00000000 00000000     0        0 30157 1 00000000deae37ef 100 0 0 10 0
@@ -31,8 +31,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestFIN: a FIN that was received, and is not read, counts as a byte in the kernel's
-// table, and not with us.
+// TestFIN: a FIN that has arrived and is not yet read counts as a byte in the kernel's
+// table, but not here.
 func TestFIN(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -61,7 +61,7 @@ func TestFIN(t *testing.T) {
 	}
 }
 
-// expectQueue looks at the server's end of a connection: how many bytes are unread, and
+// expectQueue checks the server's end of a connection: how many bytes are unread, and
 // whether it waits to be accepted.
 func expectQueue(t *testing.T, client net.Conn, want int64, queued bool) {
 	t.Helper()

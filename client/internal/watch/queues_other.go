@@ -17,10 +17,10 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// ownersListed: netstat does not say who has a socket.
+// ownersListed: netstat does not say which process has a socket.
 const ownersListed = false
 
-// table asks netstat(1). (Not run for this course: it was written from its manual
+// table runs netstat(1). (Never run for this course: it was written from the manual
 // pages.)
 func table(addr netip.AddrPort) ([]row, error) {
 	out, err := exec.Command("netstat", "-an", "-p", "tcp").Output()
@@ -33,7 +33,7 @@ func table(addr netip.AddrPort) ([]row, error) {
 // fionread is FIONREAD of sys/filio.h, the same on macOS and the BSDs.
 const fionread = 0x4004667f
 
-// ownQueues: how much lies in the send queue netstat tells.
+// ownQueues leaves the send queue to netstat.
 func ownQueues(fd int) (unsent, unread int64) {
 	n, err := unix.IoctlGetInt(fd, fionread)
 	if err != nil {
@@ -44,10 +44,10 @@ func ownQueues(fd int) (unsent, unread int64) {
 
 // asleep: only Linux shows the calls that threads sleep in.
 func asleep(pid int) ([]string, error) {
-	return nil, errors.New("not available here: /proc/PID/task/*/syscall is Linux's")
+	return nil, errors.New("not available here: only Linux has /proc/PID/task/*/syscall")
 }
 
-// frozen tells whether a process has stopped.
+// frozen reports whether a process is stopped.
 func frozen(p *proc.Process) bool {
 	state, err := p.RunState()
 	return err != nil || strings.HasPrefix(state, "T")
@@ -55,8 +55,8 @@ func frozen(p *proc.Process) bool {
 
 // opened: only Linux lists the descriptors of a process by name.
 func opened(pid int) (map[int]string, error) {
-	return nil, errors.New("not available here: /proc/PID/fd is Linux's")
+	return nil, errors.New("not available here: only Linux has /proc/PID/fd")
 }
 
-// roomy: only Linux lets a program choose how much a pipe holds.
+// roomy: only Linux lets a program set a pipe's size.
 func roomy(*os.File) {}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestLook: who is in the accept queue, and what lies in whose queue.
+// TestLook: who is in the accept queue, and how much is in each queue.
 func TestLook(t *testing.T) {
 	rows := []row{
 		{local: 9999, state: listening, unread: 2},
@@ -44,7 +44,7 @@ func TestForgetFIN(t *testing.T) {
 	}
 }
 
-// TestNetstat: the form is that of the manual pages of macOS and the BSDs.
+// TestNetstat: the format is from the manual pages of macOS and the BSDs.
 func TestNetstat(t *testing.T) {
 	const printed = `Active Internet connections (including servers)
 Proto Recv-Q Send-Q  Local Address          Foreign Address        (state)
@@ -67,7 +67,7 @@ udp4       0      0  *.9999                 *.*
 	s.line(`{"t":1,"kind":"call","call":"accept","arg":7,"result":8,"words":"127.0.0.1:51234"}`)
 	s.markQueued(got, 9999)
 	if got[0].queued() || !got[1].queued() || got[3].queued() {
-		t.Errorf("of %+v only the second waits to be accepted", got)
+		t.Errorf("only the second should wait to be accepted: %+v", got)
 	}
 }
 

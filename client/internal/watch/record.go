@@ -13,34 +13,35 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// A Recording is a story that can be shown again, on a page of its own.
+// A Recording is a story that can be replayed, on a page of its own.
 type Recording struct {
 	About  About             `json:"about"`
-	Scenes []Scene           `json:"scenes"` // that were played
-	Key    int               `json:"key"`    // the event at which its wall is seen best
+	Scenes []Scene           `json:"scenes"` // as played
+	Key    int               `json:"key"`    // the event that shows its wall best
 	Events []json.RawMessage `json:"events"`
 }
 
-// A Scene is a part of a script, and what to look at meanwhile.
+// A Scene is a part of a script, with a note on what to look at.
 type Scene struct {
 	Steps string `json:"steps"` // as in the chapters' sessions, see Record
 	Note  string `json:"note,omitempty"`
-	Key   bool   `json:"key,omitempty"` // the wall is seen best after it
+	Key   bool   `json:"key,omitempty"` // its end shows the wall best
 }
 
-// Record plays scenes to a rung, and gives what happened. The steps, of a client that
-// is called A:
+// Record plays scenes against a rung and returns what happened. The steps, for a client
+// named A:
 //
 //	A+      connects
-//	A:text  sends a line (to a rung with frames, a frame), waits for its echo
-//	A>text  sends it and does not wait
-//	A<      waits for what is not back yet
-//	A-      ends its input, waits for the end of the server's
-//	A!deed  does what the button of that name does: deaf, hear, mib, close, ...
-//	100+    100 idle clients connect; 1000+
-//	2s      lets two seconds pass
-//	stop    suspends the rung
-//	cont    lets it go on
+//	A:text  sends a line (a frame if the rung is framed) and waits for its echo
+//	A>text  sends it without waiting
+//	A=bytes sends these bytes as they are, \n and \xff as in a Go string, and does not wait
+//	A<      waits until everything sent has come back
+//	A-      half-closes and waits for the connection to end
+//	A!deed  performs an action of the page: deaf, hear, mib, close, ...
+//	100+    100 idle clients connect; also 1000+
+//	2s      waits for two seconds
+//	stop    freezes the rung (SIGSTOP)
+//	cont    resumes it
 //	term    sends it SIGTERM
 func Record(ctx context.Context, subject Subject, scenes []Scene) (*Recording, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -79,7 +80,7 @@ func Record(ctx context.Context, subject Subject, scenes []Scene) (*Recording, e
 	return r, nil
 }
 
-// JSON gives a recording with an event on each line, so that a difference can be read.
+// JSON returns a recording with one event per line, so that a diff is readable.
 func (r *Recording) JSON() []byte {
 	text, _ := json.Marshal(struct {
 		About  About   `json:"about"`
@@ -98,7 +99,7 @@ func (r *Recording) JSON() []byte {
 	return b.Bytes()
 }
 
-// end closes what is open.
+// end kills the server and closes every connection.
 func (w *Watch) end() {
 	w.server.mu.Lock()
 	p := w.server.process
@@ -110,14 +111,14 @@ func (w *Watch) end() {
 	}
 }
 
-// end is the number of the last event.
+// end returns the number of the last event.
 func (s *story) end() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.next - 1
 }
 
-// step does one step of a script.
+// step performs one step of a script.
 func (w *Watch) step(ctx context.Context, step string) error {
 	if pause, err := time.ParseDuration(step); err == nil {
 		select {
@@ -136,7 +137,7 @@ func (w *Watch) step(ctx context.Context, step string) error {
 			return err
 		}
 		if w.find(step[:1]) == nil {
-			return errors.New("the clients are called A, B, ... in the order in which they come")
+			return errors.New("clients are named A, B, ... in the order they connect")
 		}
 		return nil
 	case len(step) < 2 || w.find(step[:1]) == nil:
@@ -145,7 +146,7 @@ func (w *Watch) step(ctx context.Context, step string) error {
 	return w.stepClient(ctx, w.find(step[:1]), step[1], step[2:])
 }
 
-// stepClient does one step of one client.
+// stepClient performs one step of one client.
 func (w *Watch) stepClient(ctx context.Context, c *client, what byte, text string) (err error) {
 	answered := func(v clientView) bool { return v.Left == 0 && v.Got >= v.Sent }
 	over := func(v clientView) bool { return v.Over != "" }
@@ -153,6 +154,11 @@ func (w *Watch) stepClient(ctx context.Context, c *client, what byte, text strin
 	case '>', ':':
 		if err = c.do("send", text); err == nil && what == ':' {
 			err = w.await(ctx, c, answered)
+		}
+	case '=':
+		var raw string
+		if raw, err = strconv.Unquote(`"` + text + `"`); err == nil {
+			err = c.do("raw", raw)
 		}
 	case '<':
 		err = w.await(ctx, c, answered)
@@ -168,7 +174,7 @@ func (w *Watch) stepClient(ctx context.Context, c *client, what byte, text strin
 	return err
 }
 
-// await waits until a client has got so far, and the page knows.
+// await waits until a client's recorded state satisfies ok.
 func (w *Watch) await(ctx context.Context, c *client, ok func(clientView) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, proc.Patience)
 	defer cancel()
@@ -182,12 +188,12 @@ func (w *Watch) await(ctx context.Context, c *client, ok func(clientView) bool) 
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("client %s has waited in vain: %w", c.view.ID, ctx.Err())
+			return fmt.Errorf("client %s waited in vain: %w", c.view.ID, ctx.Err())
 		}
 	}
 }
 
-// settle waits for two samples, the second of which began after what was done.
+// settle waits for two samples: the second surely began after the last step.
 func (w *Watch) settle(ctx context.Context) {
 	for range 2 {
 		_, _, changed := w.story.after(place{next: w.story.end() + 1})
@@ -209,7 +215,7 @@ func (w *Watch) settle(ctx context.Context) {
 	}
 }
 
-// awaitEnded waits until the end of the server, which has ended, is told.
+// awaitEnded waits until the end of the server, which has exited, is recorded.
 func (w *Watch) awaitEnded(ctx context.Context) {
 	for {
 		w.story.mu.Lock()
@@ -226,7 +232,7 @@ func (w *Watch) awaitEnded(ctx context.Context) {
 	}
 }
 
-// sampled is when the last sample was.
+// sampled returns the time of the last sample.
 func (w *Watch) sampled() float64 {
 	w.story.mu.Lock()
 	defer w.story.mu.Unlock()

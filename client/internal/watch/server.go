@@ -18,16 +18,16 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// What a server does.
+// The states of a server.
 const (
 	starts  = "starts"
 	runs    = "runs"
 	stops   = "stops"   // it was sent SIGTERM
-	ended   = "ended"   // How and Said tell how
+	ended   = "ended"   // see How and Said
 	stopped = "stopped" // by SIGSTOP
 )
 
-// A serverView is what the page gets to know of the process.
+// A serverView is what the page knows about the process.
 type serverView struct {
 	Run  int      `json:"run"` // counts processes
 	Is   string   `json:"is"`
@@ -37,10 +37,10 @@ type serverView struct {
 	Said []string `json:"said,omitempty"` // its last words
 }
 
-// A server is the process that is watched; after its end there can be another.
+// A server is the process being watched. When it has ended, another can be started.
 type server struct {
 	argv     []string
-	stranger bool // no rung: it tells no calls
+	stranger bool // not a rung: it does not report its calls
 	story    *story
 
 	mu      sync.Mutex
@@ -49,9 +49,9 @@ type server struct {
 	said    []string // the last lines of its log
 }
 
-var errRuns = errors.New("the server has not ended")
+var errRuns = errors.New("the server is still running")
 
-// start starts a process and returns when it listens.
+// start starts a process and returns once it listens.
 func (s *server) start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,8 @@ func (s *server) start(ctx context.Context) error {
 	return nil
 }
 
-// lastWord is what a process that did not start said last. The caller holds the mutex,
-// which the one who follows the log needs.
+// lastWord returns what a process that failed to start said last. The caller holds the
+// mutex, which is released until follow is done.
 func (s *server) lastWord(drained <-chan struct{}) string {
 	s.mu.Unlock()
 	<-drained
@@ -103,19 +103,19 @@ func (s *server) lastWord(drained <-chan struct{}) string {
 	if len(s.said) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (it says: %s)", s.said[len(s.said)-1])
+	return fmt.Sprintf(" (its last words: %s)", s.said[len(s.said)-1])
 }
 
-// tell needs the mutex.
+// tell records a new view. The caller holds the mutex.
 func (s *server) tell(v serverView) {
 	s.view = v
 	s.story.tell(event{Kind: "server", Server: &v})
 }
 
-// longestLine is more than any line of -v=json: a gap names every descriptor.
+// longestLine is longer than any line of -v=json: a gap lists every descriptor.
 const longestLine = 4 << 20
 
-// follow reads what the process prints on standard error, and keeps none of it but
+// follow passes the process's standard error on to the story, and itself keeps only
 // the last words.
 func (s *server) follow(r *os.File) {
 	defer r.Close()
@@ -151,7 +151,7 @@ func (s *server) remember(word string) {
 	s.said = slices.Clone(s.said[max(0, len(s.said)-5):])
 }
 
-// awaitEnd tells how a process ended, once all that it said is told.
+// awaitEnd records how a process ended, once everything it said is recorded.
 func (s *server) awaitEnd(p *proc.Process, drained <-chan struct{}) {
 	<-p.Done()
 	p.Kill() // what is left of its group
@@ -168,7 +168,7 @@ func (s *server) signal(sig syscall.Signal) error {
 	if s.process == nil || s.process.Exited() {
 		return errEnded
 	}
-	if err := unix.Kill(s.process.Pid, sig); err != nil { // a stranger can be the child of a shell
+	if err := unix.Kill(s.process.Pid, sig); err != nil { // not p.Signal: a stranger can be a child of the shell we started
 		return err
 	}
 	v := s.view
@@ -188,7 +188,7 @@ func (s *server) signal(sig syscall.Signal) error {
 	return nil
 }
 
-// live gives the process and its address while it runs.
+// live returns the process and its address, or nil if it is not running.
 func (s *server) live() (p *proc.Process, addr string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,7 +198,7 @@ func (s *server) live() (p *proc.Process, addr string) {
 	return s.process, s.view.Addr
 }
 
-// run counts the processes so far.
+// run returns how many processes have been started.
 func (s *server) run() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// An event is one thing that the page gets to know. What it changes it carries as
-// that is afterwards, so that nobody but the server works out what a call means:
-// the page puts the new in the place of the old.
+// An event is one thing the page is sent. It carries the new state of whatever it
+// changes, so that only the server works out what a call means: the page just
+// replaces the old with the new.
 type event struct {
 	N    int     `json:"n"`            // counts all events
 	At   float64 `json:"at"`           // milliseconds since the watch began
-	To   float64 `json:"to,omitempty"` // of a sample: until when the next ones were the same
+	To   float64 `json:"to,omitempty"` // in a sample: until when the next ones were the same
 	Kind string  `json:"k"`            // enter, call, again, gap, log, dropped, act, client, sample, server, note, seen, key
 
 	*call
@@ -21,14 +21,14 @@ type event struct {
 	Count int    `json:"count,omitempty"`
 
 	FDs      map[int]*descriptor        `json:"fds,omitempty"`      // as they are now; null: closed
-	Asked    *interest                  `json:"asked,omitempty"`    // by the wait that is entered
+	Asked    *interest                  `json:"asked,omitempty"`    // by the wait being entered
 	Listener int                        `json:"listener,omitempty"` // its descriptor, once there is one
-	Inside   *call                      `json:"inside,omitempty"`   // of a gap, and of what was seen
+	Inside   *call                      `json:"inside,omitempty"`   // in gap and seen: the call that the server is in
 	Client   *clientView                `json:"client,omitempty"`
 	Crowd    *crowdView                 `json:"crowd,omitempty"`
-	Sample   map[string]json.RawMessage `json:"sample,omitempty"` // what is different from the last one
+	Sample   map[string]json.RawMessage `json:"sample,omitempty"` // what differs from the last one
 	Server   *serverView                `json:"server,omitempty"`
-	State    *state                     `json:"state,omitempty"` // of a key: all there is to know
+	State    *state                     `json:"state,omitempty"` // in a key: the whole state
 }
 
 // A call is a system call, and what it returned.
@@ -38,37 +38,37 @@ type call struct {
 	Result *int      `json:"result,omitempty"`
 	Errno  string    `json:"errno,omitempty"`
 	Words  string    `json:"words,omitempty"`
-	FD     int       `json:"fd,omitempty"`    // that a registration concerns
+	FD     int       `json:"fd,omitempty"`    // the descriptor being registered
 	Ready  *interest `json:"ready,omitempty"` // what a wait reports
 	Slept  *float64  `json:"slept,omitempty"` // milliseconds
-	Since  float64   `json:"since,omitempty"` // when it was entered, of one that has not returned
+	Since  float64   `json:"since,omitempty"` // when it was entered, if it has not returned
 	File   string    `json:"file,omitempty"`
 	Line   int       `json:"line,omitempty"`
 }
 
-// An interest names descriptors, as ranges: "7-9,12".
+// An interest lists descriptors as ranges: "7-9,12".
 type interest struct {
 	Read  string `json:"read,omitempty"`
 	Write string `json:"write,omitempty"`
 }
 
-// A descriptor is what the server's calls tell about an open one.
+// A descriptor is what the server's calls reveal about an open one.
 type descriptor struct {
-	Port    int    `json:"port,omitempty"` // of the client; none: the listener, or the loop's own
+	Port    int    `json:"port,omitempty"` // the client's; 0: the listener, or the loop's own pipe
 	Read    int64  `json:"read,omitempty"` // bytes
 	Written int64  `json:"written,omitempty"`
-	Said    int    `json:"no,omitempty"`  // how often it was asked in vain: EAGAIN
+	Said    int    `json:"no,omitempty"`  // how many calls on it returned EAGAIN
 	Wants   string `json:"reg,omitempty"` // its registration: r, w, rw, or - for nothing
 }
 
-// A state is the whole picture after an event. The page keeps one too, and
-// computes it in the same way: see step in app.js.
+// A state is the whole picture after an event. The page keeps one too, and computes
+// it the same way: see step in app.js.
 type state struct {
 	FDs      map[int]*descriptor        `json:"fds"`
 	Listener int                        `json:"listener"`
 	Inside   *call                      `json:"inside,omitempty"`
 	Asked    *interest                  `json:"asked,omitempty"` // by the last wait
-	Ready    *interest                  `json:"ready,omitempty"` // of the last wait, if it is over
+	Ready    *interest                  `json:"ready,omitempty"` // what the last wait reported, if it has returned
 	Last     *call                      `json:"last,omitempty"`
 	Clients  map[string]*clientView     `json:"clients"`
 	Crowd    *crowdView                 `json:"crowd,omitempty"`
@@ -81,7 +81,7 @@ func newState() state {
 	return state{FDs: map[int]*descriptor{}, Clients: map[string]*clientView{}, Sample: map[string]json.RawMessage{}}
 }
 
-// step makes the state after e of that before it.
+// step applies e to the state.
 func (s *state) step(e *event) {
 	if e.Server != nil {
 		if s.Server == nil || s.Server.Run != e.Server.Run { // another process
@@ -121,7 +121,7 @@ func (s *state) step(e *event) {
 	}
 }
 
-// stepCall keeps the call that the server is in, and the last one.
+// stepCall tracks the call that the server is in, and the last one that returned.
 func (s *state) stepCall(e *event) {
 	switch e.Kind {
 	case "enter":
@@ -144,9 +144,9 @@ func (s *state) stepCall(e *event) {
 	}
 }
 
-// What is kept of the past, for a page that is opened later: a few segments, each
-// of which begins with the whole state. The oldest one goes when there are too
-// many. (A page keeps no more, see app.js.)
+// How much of the past is kept, for a page that opens later: a few segments, each
+// beginning with the whole state. When there are too many, the oldest is dropped.
+// (A page keeps about as much: see app.js.)
 type limits struct{ bytes, events, segments int }
 
 var kept = limits{512 << 10, 4000, 12}
@@ -158,7 +158,7 @@ type segment struct {
 	size   int
 }
 
-// A story is all that has happened, as far back as it is kept.
+// A story is everything that has happened, as far back as it is kept.
 type story struct {
 	mu      sync.Mutex
 	began   time.Time
@@ -167,7 +167,7 @@ type story struct {
 	past    []*segment
 	next    int   // the number of the next event
 	last    event // the one before it
-	again   int   // how often an event at the end was replaced
+	again   int   // how often the last event was replaced
 	calls   tally
 	changed chan struct{} // closed and replaced at each change
 }
@@ -176,7 +176,7 @@ func newStory() *story {
 	return &story{began: time.Now(), state: newState(), kept: kept, changed: make(chan struct{})}
 }
 
-// now is the time that events carry.
+// now returns the time as events carry it.
 func (s *story) now() float64 { return float64(time.Since(s.began).Microseconds()) / 1000 }
 
 // tell adds an event.
@@ -206,9 +206,9 @@ func (s *story) tellLocked(e event) {
 	s.changed = make(chan struct{})
 }
 
-// A tally is how many calls there were, up to some time.
+// A tally is the number of calls up to some moment.
 type tally struct {
-	at          time.Time // of the last of them
+	at          time.Time // of the last call
 	calls, gaps int
 }
 
@@ -226,7 +226,7 @@ func (s *story) count(e *event) {
 	s.calls.at = time.Now()
 }
 
-// counts gives the calls so far.
+// counts returns the tally so far.
 func (s *story) counts() tally {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -270,17 +270,17 @@ func (s *story) sample(values map[string]any) {
 	s.changed = make(chan struct{})
 }
 
-// A place is how far a page has read.
+// A place is how far a page has got.
 type place struct {
 	next  int // event
 	again int // the version of the one before it
 }
 
-// most is how many events are given at once.
+// most is the maximum number of events returned at once.
 const most = 2000
 
-// after gives what has come after p: from the oldest event on, if that at p is not
-// kept any more. The channel is closed when there is more.
+// after returns the events from p on, or from the oldest one kept if p is gone. The
+// channel is closed when there are more.
 func (s *story) after(p place) (events [][]byte, now place, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestBounds: however much happens, what is kept does not grow, and a page that is
-// opened later gets a state to begin with, and ends with the right one.
+// TestBounds: however much happens, what is kept stays bounded, and a page that opens
+// later begins with a whole state and ends with the right one.
 func TestBounds(t *testing.T) {
 	s := newStory()
 	s.kept = limits{bytes: 20_000, events: 50, segments: 3}
@@ -28,7 +28,7 @@ func TestBounds(t *testing.T) {
 		}
 	}
 	if events > 3*50 || size > 3*21_000 {
-		t.Errorf("%d events of %d bytes are kept", events, size)
+		t.Errorf("%d events with %d bytes are kept", events, size)
 	}
 	all := told(t, s)
 	if all[0].Kind != "key" || all[0].State == nil || all[0].N == 0 {
@@ -50,8 +50,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestSameSample: a sample that is like the last one takes its place, and a page that
-// had the last one gets it again.
+// TestSameSample: a sample equal to the last one replaces it, and a page that had the
+// last one gets the new one.
 func TestSameSample(t *testing.T) {
 	s := newStory()
 	s.sample(map[string]any{"queue": 1, "cpu": 0})
@@ -68,11 +68,11 @@ func TestSameSample(t *testing.T) {
 		t.Errorf("%s: %v", lines[0], err)
 	}
 	if lines, _, _ := s.after(next); len(lines) != 0 {
-		t.Errorf("it is told again: %s", lines)
+		t.Errorf("it is sent again: %s", lines)
 	}
 	s.sample(map[string]any{"queue": 2, "cpu": 0})
 	if lines, _, _ := s.after(next); len(lines) != 1 || strings.Contains(string(lines[0]), "cpu") {
-		t.Errorf("what is different is not told alone: %s", lines)
+		t.Errorf("not only what differs is sent: %s", lines)
 	}
 }
 
@@ -88,7 +88,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// TestNextProcess: what was known of a server that has ended does not count for the next.
+// TestNextProcess: the state of an ended server is not carried over to the next.
 func TestNextProcess(t *testing.T) {
 	s := newStory()
 	s.tell(event{Kind: "server", Server: &serverView{Run: 1, Is: runs}})
@@ -97,7 +97,7 @@ func TestNextProcess(t *testing.T) {
 	s.sample(map[string]any{"queue": 1})
 	s.tell(event{Kind: "server", Server: &serverView{Run: 1, Is: ended}})
 	if s.state.Inside != nil || len(s.state.Sample) != 0 {
-		t.Errorf("it has ended, and is in %+v", s.state.Inside)
+		t.Errorf("it has ended, but is still in %+v", s.state.Inside)
 	}
 	s.tell(event{Kind: "server", Server: &serverView{Run: 2, Is: starts}})
 	if s.state.Last != nil || s.state.Clients["A"] == nil {

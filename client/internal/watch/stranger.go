@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// A stranger is a server that is no rung: it tells no calls. Of it the page shows what
-// the kernel does.
+// A stranger is a server that is not a rung: it does not report its calls. The page
+// shows what the kernel reports about it.
 
-// fill puts a free address in the place of {addr}, {host} and {port}.
+// fill replaces {addr}, {host} and {port} with a free address and its parts.
 func fill(argv []string) (args []string, addr string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -25,15 +25,15 @@ func fill(argv []string) (args []string, addr string, err error) {
 	return args, addr, nil
 }
 
-// A glance is what the kernel shows of a process: its sockets by descriptor, what epoll
-// watches them for, and the calls that its threads sleep in.
+// A glance is what the kernel shows about a process: its sockets by descriptor, what
+// epoll watches them for, and the calls that its threads sleep in.
 type glance struct {
 	fds      map[int]*descriptor
 	listener int
 	asleep   []call
 }
 
-// seen tells a glance, if it is different from the last one.
+// seen records a glance, if it differs from the last one.
 func (s *story) seen(g glance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,5 +58,5 @@ func (s *story) seen(g glance) {
 	}
 }
 
-// waits names the calls that wait for several descriptors.
+// waits are the calls that wait for several descriptors.
 var waits = map[string]bool{"select": true, "poll": true, "epoll_wait": true}

@@ -16,8 +16,8 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// listens waits until a socket that listens at addr belongs to p or a descendant, and
-// gives that process. It connects to nobody: a probe would be a client.
+// listens waits until p or a descendant has a socket that listens at addr, and returns
+// that process. It does not connect: to the server, a probe would be a client.
 func listens(ctx context.Context, p *proc.Process, addr string) (pid int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, proc.Patience)
 	defer cancel()
@@ -44,12 +44,12 @@ func listens(ctx context.Context, p *proc.Process, addr string) (pid int, err er
 		case <-p.Done():
 			return 0, fmt.Errorf("the server ended: %s", p.State())
 		case <-ctx.Done():
-			return 0, errors.New("nothing listens at " + addr + ": {addr} in the command stands for the address, {host} and {port} for its parts")
+			return 0, errors.New("nothing listens at " + addr + ": in the command, {addr} stands for the address, {host} and {port} for its parts")
 		}
 	}
 }
 
-// owner gives the process with a socket: pid, or one of its descendants.
+// owner returns the process that has a socket: pid, one of its descendants, or 0.
 func owner(pid int, inode string) int {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	children := map[int][]int{}
@@ -71,7 +71,7 @@ func owner(pid int, inode string) int {
 	return 0
 }
 
-// links gives what the descriptors of a process are.
+// links returns what the descriptors of a process refer to.
 func links(pid int) map[int]string {
 	dir := fmt.Sprintf("/proc/%d/fd/", pid)
 	entries, _ := os.ReadDir(dir)
@@ -115,7 +115,7 @@ func glanceAt(pid int, rows []row, port int) (g glance) {
 	return g
 }
 
-// registrations reads those of an epoll instance: tfd: 7 events: 19 ...
+// registrations reads what an epoll instance watches: tfd: 7 events: 19 ...
 func (g *glance) registrations(file string) {
 	text, _ := os.ReadFile(file)
 	for line := range strings.Lines(string(text)) {

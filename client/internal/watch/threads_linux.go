@@ -15,12 +15,12 @@ import (
 	"example/tcpladder/shared/proc"
 )
 
-// sleeping names the calls in which a server may sleep, as the narration does. What
-// the Go runtime does for itself, futex(2) above all, is not among them.
+// sleeping names the calls that a server may sleep in, as the narration does. The Go
+// runtime's own, above all futex(2), are left out.
 var sleeping = map[int]string{unix.SYS_READ: "read", unix.SYS_WRITE: "write", unix.SYS_ACCEPT: "accept", unix.SYS_ACCEPT4: "accept",
 	unix.SYS_PSELECT6: "select", unix.SYS_EPOLL_PWAIT: "epoll_wait", unix.SYS_PPOLL: "poll", unix.SYS_RECVFROM: "recv", unix.SYS_SENDTO: "send"}
 
-// asleep lists the calls in which threads of a process sleep, as "read(8)".
+// asleep lists the calls that threads of a process sleep in, such as "read(8)".
 func asleep(pid int) (calls []string, err error) {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
 	for _, file := range files {
@@ -30,7 +30,7 @@ func asleep(pid int) (calls []string, err error) {
 		}
 		f := strings.Fields(string(text))
 		if len(f) < 7 {
-			continue // it runs
+			continue // running
 		}
 		nr, _ := strconv.Atoi(f[0])
 		first, _ := strconv.ParseUint(f[1], 0, 64)
@@ -42,8 +42,8 @@ func asleep(pid int) (calls []string, err error) {
 	return slices.Compact(calls), err
 }
 
-// frozen tells whether every thread of a process has stopped. One that sleeps in read(2)
-// may still take what comes, after another has.
+// frozen reports whether every thread of a process has stopped. One that sleeps in
+// read(2) may still take what arrives after another has stopped.
 func frozen(p *proc.Process) bool {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid))
 	for _, file := range files {

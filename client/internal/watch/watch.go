@@ -1,6 +1,6 @@
-// Package watch shows a server to a person while they play with it: its calls, the
-// kernel's queues and its clients, on one page in the browser. It shows nothing
-// that does not come from the server, the kernel or the clients' own sockets.
+// Package watch shows a server to someone who is playing with it: its calls, the
+// kernel's queues and its clients, on one page in the browser. All it shows comes from
+// the server, the kernel or the clients' own sockets.
 package watch
 
 import (
@@ -16,17 +16,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// beat is how often the kernel is asked while somebody looks, and how often at most
-// one client changes on the page.
+// beat is how often the kernel is sampled while a page is open, and at most how often a
+// client is updated on it.
 const beat = 50 * time.Millisecond
 
-// A Subject is a rung that can be watched.
+// A Subject is a server to watch.
 type Subject struct {
 	Name    string            // 03-select
 	Argv    []string          // what to run; {addr}, {host} and {port} in it stand for a free address
-	Sources map[string]string // its files, by their names in its calls
+	Sources map[string]string // its files, by the names its calls carry
 	Framed  bool              // it speaks frames
-	Unknown bool              // no rung: it has no -v=json
+	Unknown bool              // not a rung: it has no -v=json
 }
 
 // A Watch is a server, its clients and its story.
@@ -39,7 +39,7 @@ type Watch struct {
 	mu       sync.Mutex
 	clients  []*client // drawn
 	watchers int
-	woken    chan struct{} // somebody looks now
+	woken    chan struct{} // a page has opened
 }
 
 // New prepares a watch.
@@ -48,7 +48,7 @@ func New(subject Subject) *Watch {
 	return &Watch{subject: subject, story: s, server: &server{argv: subject.Argv, stranger: subject.Unknown, story: s}, crowd: newCrowd(s), woken: make(chan struct{}, 1)}
 }
 
-// Start starts the server, and the sampling of the kernel's queues, until ctx ends.
+// Start starts the server, and samples the kernel's queues until ctx ends.
 func (w *Watch) Start(ctx context.Context) error {
 	if err := w.server.start(ctx); err != nil {
 		return err
@@ -63,7 +63,7 @@ func (w *Watch) do(ctx context.Context, action, id, text string) error {
 	case "start":
 		err := w.server.start(ctx)
 		if err == nil {
-			w.crowd.leave() // it was connected to the one before
+			w.crowd.leave() // it was connected to the previous one
 		}
 		return err
 	case "term":
@@ -109,7 +109,7 @@ func (w *Watch) find(id string) *client {
 	return w.clients[i]
 }
 
-// add connects a client that is drawn. It has the first letter that is free.
+// add connects a drawn client, named by the first free letter.
 func (w *Watch) add() error {
 	_, addr := w.server.live()
 	if addr == "" {
@@ -118,7 +118,7 @@ func (w *Watch) add() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.clients) == Drawn {
-		return fmt.Errorf("%d clients are drawn already", Drawn)
+		return fmt.Errorf("there is room for only %d clients", Drawn)
 	}
 	const names = "ABCDEFGHIJKL"
 	i := strings.IndexFunc(names, func(r rune) bool {
@@ -144,7 +144,7 @@ func (w *Watch) remove(id string) error {
 	return nil
 }
 
-// look in: the sampling goes on while somebody does.
+// enter counts an open page: sampling goes on while there is one.
 func (w *Watch) enter() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -167,12 +167,11 @@ func (w *Watch) watched() bool {
 	return w.watchers > 0
 }
 
-// share is the part of one CPU that the sampling may take. (A machine with 20,000
-// connections needs 50 ms to list them.)
+// share is how much of one CPU sampling may take. (Listing 20,000 connections takes
+// 50 ms.)
 const share = 0.3
 
-// watch samples every beat, or less often if a sample takes long, while somebody
-// looks.
+// watch samples every beat while a page is open, or less often if a sample takes long.
 func (w *Watch) watch(ctx context.Context) {
 	ticks := time.NewTicker(beat)
 	defer ticks.Stop()
@@ -199,7 +198,7 @@ func (w *Watch) watch(ctx context.Context) {
 	}
 }
 
-// refresh tells what clients have put off.
+// refresh records what clients have put off.
 func (w *Watch) refresh() {
 	w.mu.Lock()
 	clients := slices.Clone(w.clients)
@@ -210,7 +209,7 @@ func (w *Watch) refresh() {
 	w.crowd.refresh()
 }
 
-// sample asks the kernel once, and tells.
+// sample asks the kernel once and records the answers.
 func (w *Watch) sample(m *meter) {
 	p, addr := w.server.live()
 	if p == nil {
@@ -240,7 +239,7 @@ func (w *Watch) sample(m *meter) {
 	w.story.sample(values)
 }
 
-// why is an error in words, or nothing.
+// why returns the text of an error, or "".
 func why(err error) string {
 	if err != nil {
 		return err.Error()
@@ -248,7 +247,7 @@ func why(err error) string {
 	return ""
 }
 
-// pipes asks the sockets of the drawn clients.
+// pipes asks the drawn clients' sockets for their queues.
 func (w *Watch) pipes() (pipes map[string]*pipe, ports map[int]string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -36,8 +36,7 @@ type conn struct {
 func (c *conn) wantsRead() bool  { return c.reason == nil || c.ignores() }
 func (c *conn) wantsWrite() bool { return len(c.unsent) > 0 && !c.queued }
 
-// read reads once, and hands the messages that are whole to hear. It returns
-// io.EOF at the end of the input if nothing is owed to the client.
+// read reads once, and hands the messages that are whole to hear.
 func (c *conn) read(buf []byte, hear func(c *conn, message []byte)) error {
 	n, err := socket.TryRead(c.fd, buf)
 	switch {
@@ -46,7 +45,8 @@ func (c *conn) read(buf []byte, hear func(c *conn, message []byte)) error {
 	case err != nil:
 		return os.NewSyscallError("read", err)
 	case n == 0:
-		return c.endOfInput()
+		c.endOfInput()
+		return nil
 	case c.reason != nil:
 		c.ignored += n
 		return nil

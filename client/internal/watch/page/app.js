@@ -6,8 +6,8 @@
 
 const fresh = () => ({ fds: {}, listener: 0, clients: {}, sample: {}, sampleAt: 0 });
 
-// step gives the state after an event. It may change s, and nothing else. The
-// server computes the same: see step in story.go.
+// step returns the state after an event. It may change s, and nothing else. The
+// server does the same: see step in story.go.
 function step(s, e) {
   if (e.k === "key") s = structuredClone(e.state);
   if (e.server) {
@@ -40,7 +40,7 @@ function step(s, e) {
   return s;
 }
 
-const most = 50000; // events are kept
+const most = 50000; // events kept
 let events = [], rows = [], notes = [], end = fresh();
 
 // stateAt computes the state after event number n, from the last key before it.
@@ -55,13 +55,13 @@ function stateAt(n) {
   return s;
 }
 
-// take takes events that have come, and makes the rows of the timeline.
+// take adds new events, and their rows to the timeline.
 function take(list) {
   for (const e of list) {
     const last = events.at(-1);
-    if (last && e.n === last.n) events[events.length - 1] = e; // a sample, still the same
+    if (last && e.n === last.n) events[events.length - 1] = e; // the same sample, lasting longer
     else {
-      if (last && e.n !== last.n + 1) forget(); // the server keeps no more either
+      if (last && e.n !== last.n + 1) forget(); // the server has dropped those between
       events.push(e);
     }
     const closes = e.call === "close" ? nameOf(end, e.arg) : undefined;
@@ -83,7 +83,7 @@ function forget() {
   memo = { n: -1 };
 }
 
-// addRow adds what an event shows in the timeline, if it does.
+// addRow adds an event's row to the timeline, if it has one.
 function addRow(e, closes) {
   if (e.k === "note") notes.push(e);
   const last = rows.at(-1);
@@ -123,7 +123,7 @@ const span = (ranges) => (ranges ? ranges.split(",") : []).map((r) => r.split("-
 const within = (ranges, n) => span(ranges).some(([a, b]) => a <= n && n <= b);
 const size = (ranges) => span(ranges).reduce((sum, [a, b]) => sum + b - a + 1, 0);
 
-// nameOf gives the letter of the client that has a descriptor; "" if none that is drawn.
+// nameOf returns the letter of the client on a descriptor, undefined if none is drawn.
 function nameOf(s, fd) {
   const port = s.fds[fd]?.port;
   return port ? Object.values(s.clients).find((c) => c.port === port)?.id : undefined;
@@ -142,11 +142,11 @@ function rowText(r) {
   switch (r.kind) {
     case "call": return callText(e);
     case "again": return r.only ?? `… ${plural(r.times, "call")} returned EAGAIN`;
-    case "gap": return `… ${plural(e.count, "object")} left out: more than can be shown. From here on it is exact again.`;
+    case "gap": return `… ${plural(e.count, "object")} left out: too many to show. From here on the picture is exact again.`;
     case "dropped": return `… ${plural(e.count, "line")} lost: nobody was reading`;
     case "note": return "— " + e.text;
     case "act": return (e.client ? e.client.id + " " : "") + e.text;
-    case "server": return { starts: "the server starts", runs: "the server runs", stops: "SIGTERM is sent to the server",
+    case "server": return { starts: "the server starts", runs: "the server is running", stops: "SIGTERM sent to the server",
       stopped: "the server is frozen: SIGSTOP", ended: "the server has ended: " + e.server.how }[e.server.is];
   }
   return e.text;
@@ -157,7 +157,7 @@ function rowText(r) {
 const fdOf = (s, c) => Object.keys(s.fds).find((fd) => s.fds[fd].port === c.port && c.run === s.server?.run);
 const owed = (s, c) => { const d = s.fds[fdOf(s, c)]; return d ? (d.read ?? 0) - (d.written ?? 0) : 0; };
 
-// clientWaits says for what a client waits, or nothing.
+// clientWaits returns what a client waits for, or "".
 function clientWaits(s, c) {
   const p = s.sample.pipes?.[c.id];
   if (isOver(s, c)) return "";
@@ -168,28 +168,28 @@ function clientWaits(s, c) {
   return "";
 }
 
-// doing says in words what the server does: the call, how, for whom, and whether it waits.
+// doing describes what the server does: the call, how, for whom, and whether it waits.
 function doing(s, at) {
   const v = s.server, q = s.sample;
-  if (!v || v.is === "starts") return ["…", "starts", ""];
+  if (!v || v.is === "starts") return ["…", "starting", ""];
   if (v.is === "ended") return ["ended", v.how, (v.said?.length ? "Its last words: " + v.said.join(" · ") : "It said nothing.")];
-  if (v.is === "stopped") return ["frozen", "by SIGSTOP", "No call returns. The kernel goes on without it.", true];
+  if (v.is === "stopped") return ["frozen", "by SIGSTOP", "No call returns. The kernel carries on without it.", true];
   let queued = Object.values(s.clients).filter((c) => q.pipes?.[c.id]?.queued).map((c) => c.id);
   if (queued.length > 4) queued = [plural(queued.length, "client")];
   if (q.idle?.queued) queued.push(plural(q.idle.queued, "idle client"));
   const inside = s.inside;
   if (!inside) return ["awake", q.rate ? `${q.over ? "over " : ""}${number(q.rate)} calls a second` : "", awake(s)];
-  const name = inside.call + "(" + inside.arg + ")", how = inside.since ? "asleep for " + duration(at - inside.since) : "asleep, when last looked at";
-  const one = nameOf(s, inside.arg) ?? (s.fds[inside.arg]?.port ? "an idle client" : undefined);
-  const also = queued.length ? `${list(queued)} ${/^\w$|^1 [^,]*$/.test(list(queued)) ? "waits" : "wait"} for ${one}.` : "Nobody else is there.";
+  const name = inside.call + "(" + inside.arg + ")", how = inside.since ? "asleep for " + duration(at - inside.since) : "asleep when last sampled";
+  const one = nameOf(s, inside.arg) ?? (s.fds[inside.arg]?.port ? "an idle client" : "a client");
+  const also = queued.length ? `${list(queued)} ${/^\w$|^1 [^,]*$/.test(list(queued)) ? "waits" : "wait"} for ${one}.` : "Nobody else is waiting.";
   switch (inside.call) {
-    case "accept": return [name, how, "It waits for somebody to connect.", true];
-    case "poll": return [name, how, "It waits for any of the descriptors that it has named.", true];
+    case "accept": return [name, how, "It waits for a client to connect.", true];
+    case "poll": return [name, how, "It waits for any of the descriptors it named.", true];
     case "recv":
     case "read": return [name, how, `It waits for ${one} to send something. ${also}`, true];
     case "send":
     case "write": return [name, how, `It waits for ${one} to read. ${also}`, true];
-    case "select": return !s.asked ? [name, how, "It waits for any of the bits in its sets.", true] : [name, how, `It waits for any of ${number(size(s.asked?.read) + size(s.asked?.write))} bits, and for nobody alone.`, true];
+    case "select": return !s.asked ? [name, how, "It waits for any bit in its sets.", true] : [name, how, `It waits for any of ${number(size(s.asked?.read) + size(s.asked?.write))} bits, and for no one in particular.`, true];
   }
   const n = Object.values(s.fds).filter((d) => d.reg && d.reg !== "-").length;
   return [name, how, `It waits for any of ${number(n)} registrations, and for no one in particular.`, true];
@@ -201,7 +201,7 @@ function awake(s) {
   return about.name.startsWith("02") ? "It never sleeps: it asks each descriptor, again and again. It waits for nobody, and burns a core." : "It is at work.";
 }
 
-// agreed says whether the kernel shows a thread in the call that was told.
+// agreed says whether the kernel, too, shows a thread in the reported call.
 function agreed(s) {
   const q = s.sample;
   if (q.asleepError) return "Cross-check: " + q.asleepError;
@@ -214,8 +214,8 @@ function agreed(s) {
 
 const $ = (id) => document.getElementById(id);
 
-// put makes the children of a node what html says, and keeps those that are there:
-// the focus, what is typed, and what moves.
+// put makes a node's children match html, and reuses the existing ones, so that focus,
+// typed text and animations survive.
 function put(node, html) {
   if (node.drawn === html) return;
   node.drawn = html;
@@ -257,7 +257,7 @@ let about = { steps: [], sources: {} }, chosen = "", tryAt = 0, file = "", momen
 const button = (label, does, { id = "", off = false, on, title = "" } = {}) =>
   `<button type="button" data-do="${does}"${id && ` data-id="${id}"`}${off ? " disabled" : ""}${on === undefined ? "" : ` aria-pressed="${on}"`}${title && ` title="${title}"`}>${label}</button>`;
 const name = (id, waits) => `<span class="name${waits ? " waits" : ""}">${text(id)}</span>`;
-// A bar is logarithmic: a full one is 8 MiB, and one byte can be seen.
+// A bar is logarithmic: a full one is 8 MiB, and a single byte is visible.
 const bar = (n) => `<svg class="bar" aria-hidden="true"><rect width="${n > 0 ? (4 + 96 * Math.min(1, Math.log2(n) / 23)).toFixed(1) : 0}%"></rect></svg>`;
 const queue = (label, n) => `<div class="end"><span>${label}</span>${bar(n)}<b${n > 0 ? ' class="waits"' : ""}>${bytes(n)}</b></div>`;
 
@@ -271,15 +271,15 @@ function drawHeader(s) {
   }
   put($("status"), lost ? "the watch has ended: start it again in the terminal" : `${over ? "ended" : v.is ?? ""} · pid ${v.pid ?? ""} · ${v.addr ?? ""}`);
   put($("power"), over ? button("Start again", "start") :
-    button(v.is === "stopped" ? "Go on (SIGCONT)" : "Freeze (SIGSTOP)", v.is === "stopped" ? "cont" : "stop", { title: "Time to send several things before it reads" }) +
+    button(v.is === "stopped" ? "Resume (SIGCONT)" : "Freeze (SIGSTOP)", v.is === "stopped" ? "cont" : "stop", { title: "Lets you send several things before it reads" }) +
     button(v.is === "stops" ? "SIGTERM again" : "SIGTERM", "term"));
 }
 
 function drawTry() {
   const t = about.steps?.[tryAt], note = tapes && (notes.findLast((e) => e.n <= momentEnd()) ?? { text: "" });
-  if (note) put($("try"), `<p><b>${text(note.text)}</b><br><span>To do this yourself: <code>go run ./client watch ${about.name.slice(0, 2)}</code></span></p>`);
+  if (note) put($("try"), `<p><b>${text(note.text)}</b><br><span>Try it yourself: <code>go run ./client watch ${about.name.slice(0, 2)}</code></span></p>`);
   if (!t || note) return;
-  put($("try"), `<button data-try="-1" aria-label="Step before"${tryAt ? "" : " disabled"}>‹</button><p><b>Try this, ${tryAt + 1} of ${about.steps.length}: ${text(t.do)}</b><br><span>${text(t.look)}</span></p>
+  put($("try"), `<button data-try="-1" aria-label="Previous step"${tryAt ? "" : " disabled"}>‹</button><p><b>Try this, ${tryAt + 1} of ${about.steps.length}: ${text(t.do)}</b><br><span>${text(t.look)}</span></p>
     <button data-try="1" aria-label="Next step"${tryAt + 1 < about.steps.length ? "" : " disabled"}>›</button>`);
 }
 
@@ -305,15 +305,16 @@ function drawLanes(s) {
 function lane(s, c) {
   const p = s.sample.pipes?.[c.id] ?? {}, waits = clientWaits(s, c), fd = c.over ? undefined : fdOf(s, c), d = s.fds[fd];
   const gone = isOver(s, c), held = p.queued;
-  const state = gone ? c.over : waits || (c.deaf ? "does not read" : c.half ? "has half-closed" : "");
+  const state = gone ? c.over : waits || (c.deaf ? "is not reading" : c.half ? "has half-closed" : "");
   const both = [p.client, p.server].filter(Boolean), quiet = chosen !== c.id && both.every((e) => e === "ESTABLISHED");
   const ends = quiet ? "" : [...new Set(both)].join("<br>");
   if (gone && !(p.receive > 0 || p.reply > 0)) return overLane(c, gone);
+  const tall = chosen === c.id || Object.keys(s.clients).length <= 4; // room for what was sent and what came
   return `<article class="lane${chosen === c.id ? " chosen" : ""}${moment !== null && rows[momentRow()]?.who === c.id ? " marked" : ""}${gone ? " over" : ""}" id="lane-${c.id}"><div class="row">
     <button class="who" data-choose="${c.id}" aria-pressed="${chosen === c.id}" aria-label="Client ${c.id}, port ${c.port}, ${text(state)}">${name(c.id, waits)}
       <span${waits ? ' class="waits"' : ""}>${text(state) || "&nbsp;"}</span><small>:${c.port}</small>
-      <small class="more">sent ${bytes(c.sent)}${c.out && (chosen === c.id || c.out.length < 10) ? ` <span class="mono">${text(c.out)}</span>` : ""}${chosen === c.id ? `</small>
-      <small class="more">` : " · "}got ${bytes(c.got)}${c.frames ? ` in ${plural(c.frames, "frame")}` : ""}${c.in && (chosen === c.id || c.in.length < 10) ? ` <span class="mono">${text(c.in)}</span>` : ""}</small></button>
+      <small class="more">sent ${bytes(c.sent)}${tall ? quoted(c.out) + `</small>
+      <small class="more">` : " · "}got ${bytes(c.got)}${c.frames ? ` in ${plural(c.frames, "frame")}` : ""}${tall ? quoted(c.in) : ""}</small></button>
     <div class="pipe">${queue("send", p.send)}<span class="arrow">→</span>${queue("receive", p.receive)}
       <div class="fd">${fdText(s, fd, d, held, gone)}${ends ? `<br><small>${ends}</small>` : ""}</div>
       ${queue("receive", p.take)}<span class="arrow">←</span>${queue("send", p.reply)}
@@ -321,15 +322,17 @@ function lane(s, c) {
     ${chosen === c.id && !tapes ? deeds(c) : ""}</article>`;
 }
 
-// isOver says why a connection is no more; a client that does not read has not been told.
+const quoted = (s) => (s ? ` <span class="mono">${text(s)}</span>` : "");
+
+// isOver returns why a connection is over; a client that does not read has not noticed.
 const isOver = (s, c) => c.over || (s.server?.is === "ended" || s.server?.run !== c.run ? "its server has ended" : "");
 function overLane(c, why) {
   return `<article class="lane over" id="lane-${c.id}"><div class="row"><div class="who">${name(c.id)}<span>${text(why)}</span><small>:${c.port}</small></div>
-    <small>sent ${bytes(c.sent)}, got ${bytes(c.got)}</small><span class="away">${tapes ? "" : button("Take away", "remove", { id: c.id })}</span></div></article>`;
+    <small>sent ${bytes(c.sent)}, got ${bytes(c.got)}</small><span class="away">${tapes ? "" : button("Remove", "remove", { id: c.id })}</span></div></article>`;
 }
 
 function fdText(s, fd, d, held, gone) {
-  if (gone) return `<small>no more</small>`;
+  if (gone) return `<small>gone</small>`;
   if (held) return `<span class="waits">in the<br>accept queue</span>`;
   if (!d) return "";
   const unsent = (d.read ?? 0) - (d.written ?? 0);
@@ -347,16 +350,16 @@ function deeds(c) {
 function crowdLane(s) {
   const m = s.sample.idle ?? {}, c = s.crowd;
   return `<article class="lane" id="lane-idle"><div class="row"><div class="who">${name("…", m.queued)}<span><b>${plural(c.open, "idle client")}</b></span><span></span>
-    <small class="more">${c.ended ? `<span class="waits">${number(c.ended)} ${s.server?.is === "ended" ? "ended with" : "turned away by"} the server</span>` : "connected, and silent"}</small></div>
-    <div class="pipe"><span class="label">${m.queued ? `<span class="waits">${number(m.queued)} in the accept queue</span>` : "their queues are empty"}</span><span></span><span></span>
+    <small class="more">${c.ended ? `<span class="waits">${number(c.ended)} ${s.server?.is === "ended" ? "ended with" : "turned away by"} the server</span>` : "connected and silent"}</small></div>
+    <div class="pipe"><span class="label">${m.queued ? `<span class="waits">${number(m.queued)} in the accept queue</span>` : m.unread ? `${bytes(m.unread)} unread` : "their queues are empty"}</span><span></span><span></span>
     <div class="fd">${tapes ? "" : button("Leave", "idle-leave")}</div></div></div></article>`;
 }
 
 // asks shows what the server asks the kernel about, and its descriptors by number.
 const asksTitle = {
-  nothing: { "01": "It asks about nothing: it calls, and sleeps until that one is ready", "02": "It asks about nothing: it calls, and gets EAGAIN" },
-  unknown: "Its sockets, and what its epoll has registered",
-  select: "It asks select about every descriptor, each time: 1,024 bits", register: "It has registered each descriptor once",
+  nothing: { "01": "It does not ask: it calls, and sleeps until that descriptor is ready", "02": "It does not ask: it calls, and gets EAGAIN" },
+  unknown: "Its sockets, and what is registered with epoll",
+  select: "It asks select about every descriptor, every time: 1,024 bits", register: "It registered each descriptor once",
 };
 function drawAsks(s) {
   const title = asksTitle[about.asks]?.[about.name.slice(0, 2)] ?? asksTitle[about.asks];
@@ -369,7 +372,7 @@ function bits(s) {
   const cells = (ranges) => span(ranges).flatMap(([a, b]) => Array.from({ length: b - a + 1 }, (_, i) => a + i))
     .map((n) => `M${n % 64} ${n >> 6}h.88v.8h-.88z`).join("");
   const r = s.inside?.call === "select" ? {} : s.ready ?? {};
-  const words = !s.asked ? "not known: left out, the next select will tell" : `read set ${s.asked.read || "empty"} · write set ${s.asked.write || "empty"}` + (r.read || r.write ? ` · came back:${readyText(r)}` : "");
+  const words = !s.asked ? "not known: left out; the next select will show it" : `read set ${s.asked.read || "empty"} · write set ${s.asked.write || "empty"}` + (r.read || r.write ? ` · returned:${readyText(r)}` : "");
   return `<svg class="bits" viewBox="-.3 -.3 64.6 16.4" preserveAspectRatio="none" role="img" aria-label="${words}"><path class="read" d="${cells(s.asked?.read)}"></path>
     <path class="write" d="${cells(s.asked?.write)}"></path><path class="ready" d="${cells(r.read)}${cells(r.write)}"></path></svg><small>${words}</small>`;
 }
@@ -407,7 +410,7 @@ function drawServer(s, at) {
   const cpu = q.cpu ?? 0;
   put($("meters"), `<div><dt>CPU</dt><dd><svg class="bar" aria-hidden="true"><rect width="${Math.min(100, cpu)}%"></rect></svg> ${q.cpu === undefined ? "…" : cpu + " %"}</dd></div>
     <div><dt>memory</dt><dd>${q.memory ? (q.memory / (1 << 20)).toFixed(1) + " MiB" : "…"}</dd></div>
-    <div><dt>calls/s while narrated</dt><dd>${about.asks === "unknown" ? "not told" : q.rate === undefined ? "…" : (q.over ? "over " : "") + number(q.rate)}</dd></div>
+    <div><dt>calls/s while narrated</dt><dd>${about.asks === "unknown" ? "unknown" : q.rate === undefined ? "…" : (q.over ? "over " : "") + number(q.rate)}</dd></div>
     <div><dt>descriptors</dt><dd>${number(Object.keys(s.fds).length + Object.keys(q.files ?? {}).filter((fd) => !s.fds[fd]).length)}</dd></div>`);
 }
 
@@ -416,7 +419,7 @@ function drawSource(call, waits) {
   const shown = file || (about.sources?.[call?.file] ? call.file : "server.go");
   $("source-of").hidden = !about.sources;
   if (!about.sources?.[shown]) return put($("source"), "Its calls and its source are not known: only a rung reports them.");
-  put($("files"), `<option value="">${file ? "the file of the call" : shown}</option>` + Object.keys(about.sources).sort().map((f) => `<option>${f}</option>`).join(""));
+  put($("files"), `<option value="">${file ? "the call's file" : shown}</option>` + Object.keys(about.sources).sort().map((f) => `<option>${f}</option>`).join(""));
   const source = $("source");
   if (source.shown !== shown) {
     source.shown = shown;
@@ -452,18 +455,18 @@ function drawTimeline(s) {
   slider.max = Math.max(0, rows.length - 1);
   slider.value = at;
   const age = s.at - s.sampleAt;
-  put($("when"), moment === null ? `${(s.at / 1000).toFixed(2)} s` : `${(s.at / 1000).toFixed(2)} of ${(end.at / 1000).toFixed(2)} s, queues of ${age < 1 ? "then" : duration(age) + " before"}`);
+  put($("when"), moment === null ? `${(s.at / 1000).toFixed(2)} s` : `${(s.at / 1000).toFixed(2)} of ${(end.at / 1000).toFixed(2)} s, queues ${age < 1 ? "just then" : duration(age) + " earlier"}`);
   put($("live"), tapes ? (playing ? "Pause" : "Play") : "Live");
   $("live").setAttribute("aria-pressed", tapes ? !!playing : moment === null);
 }
 
-// momentRow is the row of the moment that is shown: rows go when they are too old.
+// momentRow finds the row of the moment shown: its index moves as old rows are dropped.
 function momentRow() {
   let at = rows.findLastIndex((r) => r.n <= moment);
   return Math.max(0, at);
 }
 
-// shownState is the state at the moment: all that was so until the next row.
+// shownState returns the state shown: everything up to the next row.
 function shownState() {
   return moment === null ? end : stateAt(momentEnd());
 }
@@ -493,12 +496,12 @@ function draw() {
   drawnAt = performance.now();
 }
 
-// ---- motion: bytes that move from queue to queue -----------------------------------
+// ---- motion: bytes moving from queue to queue --------------------------------------
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const ways = { sent: [8, 56], read: [60, 96], written: [96, 60], got: [40, 8] };
 
-// move has a dot go where a count has grown since the last picture.
+// move sends a dot wherever a count has grown since the last drawing.
 function move(s, forward) {
   const counts = {};
   for (const c of Object.values(s.clients)) {
@@ -517,7 +520,7 @@ function fly(id, way) {
   dot.animate([{ left: from + "%", opacity: 1 }, { left: to + "%", opacity: 1, offset: 0.85 }, { left: to + "%", opacity: 0 }], { duration: 420, easing: "ease-in-out" });
 }
 
-// ---- what the person does -----------------------------------------------------------
+// ---- what the user does -------------------------------------------------------------
 
 async function order(what) {
   const error = $("error");
@@ -527,7 +530,7 @@ async function order(what) {
     const r = await fetch("do", { method: "POST", headers: { "X-Token": document.querySelector("meta[name=token]").content }, body: JSON.stringify(what) });
     if (!r.ok) error.textContent = await r.text();
   } catch {
-    error.textContent = "The watch does not answer.";
+    error.textContent = "The watch does not respond.";
   }
 }
 
@@ -560,7 +563,7 @@ addEventListener("submit", (event) => {
   input.value = "";
 });
 $("files").addEventListener("change", (event) => {
-  file = event.target.value; // none: that of the call
+  file = event.target.value; // empty: the call's file
   draw();
 });
 $("slider").addEventListener("input", (event) => go(+event.target.value));
@@ -578,7 +581,7 @@ addEventListener("keydown", (event) => {
 
 // ---- live -------------------------------------------------------------------------------
 
-// clock is the time of the events, now.
+// clock returns the current time, on the clock of the events.
 let ahead = 0;
 const clock = () => performance.now() + ahead;
 
@@ -594,11 +597,11 @@ function soon() {
 
 // ---- recorded -----------------------------------------------------------------------------
 
-// tapes are there in the page that needs no server: see Page in publish.go.
+// tapes exist only in the page that needs no server: see Page in publish.go.
 const tapes = JSON.parse($("tapes")?.textContent ?? "null");
 let playing = 0;
 
-// tape shows a recording, at the moment at which its wall is seen best.
+// tape shows a recording, at the moment that shows its wall best.
 function tape(i) {
   clearInterval(playing);
   playing = 0;
@@ -613,7 +616,7 @@ function tape(i) {
   draw();
 }
 
-// play goes on as fast as it was, but waits no longer than a moment for the next call.
+// play replays at the original speed, but never waits long for the next call.
 function play() {
   const step = 60, pause = 1500, last = rows.length - 1;
   clearInterval(playing);
