@@ -357,7 +357,7 @@ function crowdLane(s) {
 
 // asks shows what the server asks the kernel about, and its descriptors by number.
 const asksTitle = {
-  nothing: { "01": "It does not ask: it calls, and sleeps until that descriptor is ready", "02": "It does not ask: it calls, and gets EAGAIN" },
+  nothing: { "01": "Nothing is registered: it calls, and sleeps until that descriptor is ready", "02": "Nothing is registered: it calls each descriptor, and gets EAGAIN" },
   unknown: "Its sockets, and what is registered with epoll",
   select: "It asks select about every descriptor, every time: 1,024 bits", register: "It registered each descriptor once",
 };
