@@ -22,15 +22,19 @@ func (p *Process) CPU() (time.Duration, error) {
 	return state.UserTime() + state.SystemTime(), nil
 }
 
-// Wanted is the CPU time that the live process has used or, on Linux, was ready to
-// use while others had the CPU. It shows that a process spins even where many others
+// Wanted is the CPU time that the live process has used or, on Linux, would have used
+// if it had not been preempted. It shows that a process spins even where many others
 // are busy.
-func (p *Process) Wanted() (time.Duration, error) { return wantedBy(p.Pid) }
+func (p *Process) Wanted() (time.Duration, error) {
+	var none threads
+	now, err := threadsOf(p.Pid)
+	return now.since(none), err
+}
 
 // Share is the part of one CPU that the process wants (see [Process.Wanted]) over a
 // window of d.
 func (p *Process) Share(d time.Duration) (float64, error) {
-	before, err := p.Wanted()
+	before, err := threadsOf(p.Pid)
 	if err != nil {
 		return 0, err
 	}
@@ -38,8 +42,8 @@ func (p *Process) Share(d time.Duration) (float64, error) {
 	if _, err := p.Wait(d); err == nil { // a measurement takes its time: nothing is waited for
 		return 0, fmt.Errorf("the server ended: %s", p.State())
 	}
-	after, err := p.Wanted()
-	return float64(after-before) / float64(time.Since(start)), err
+	after, err := threadsOf(p.Pid)
+	return float64(after.since(before)) / float64(time.Since(start)), err
 }
 
 // Memory is what the live process holds, in bytes: resident, and mapped.

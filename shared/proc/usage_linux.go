@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,28 +22,60 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), os.NewSyscallError("clock_gettime", err)
 }
 
-// wantedBy adds up what proc(5) says of each thread in schedstat: the nanoseconds it
-// ran, and those it was ready to run. Without that file it is the CPU time alone.
-func wantedBy(pid int) (sum time.Duration, err error) {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	if err != nil || len(threads) == 0 {
-		return cpuOf(pid)
-	}
-	for _, name := range threads {
-		text, err := os.ReadFile(name)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-			continue // a thread that has ended since
+// threads is how each thread of a process has fared.
+type threads map[string]thread
+
+// A thread was ready to run after it had slept, and after it had been preempted. See
+// schedstat and status in proc_pid_task(5).
+type thread struct {
+	ran, ready       time.Duration // on a CPU, and in the queue for one
+	slept, preempted int           // times
+}
+
+// threadsOf reads them. Without schedstat, it is the CPU time alone.
+func threadsOf(pid int) (threads, error) {
+	folders, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	all := threads{}
+	for _, folder := range folders {
+		times, err := os.ReadFile(folder + "/schedstat")
+		counts, err2 := os.ReadFile(folder + "/status")
+		if err = cmp.Or(err, err2); errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			continue // it has ended since
 		}
-		var ran, waited time.Duration
+		var t thread
 		if err == nil {
-			_, err = fmt.Sscan(string(text), &ran, &waited)
+			_, err = fmt.Sscan(string(times), &t.ran, &t.ready)
 		}
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		sum += ran + waited
+		for line := range strings.Lines(string(counts)) {
+			fmt.Sscanf(line, "voluntary_ctxt_switches: %d", &t.slept)
+			fmt.Sscanf(line, "nonvoluntary_ctxt_switches: %d", &t.preempted)
+		}
+		all[folder] = t
 	}
-	return sum, nil
+	if len(all) == 0 {
+		var cpu time.Duration
+		cpu, err = cpuOf(pid)
+		all[""] = thread{ran: cpu}
+	}
+	return all, err
+}
+
+// since returns the CPU time that was used since before, and what was wanted by threads
+// that were preempted. One that has just been woken waits for a CPU too, but how long
+// says only how busy the machine is.
+func (now threads) since(before threads) (sum time.Duration) {
+	for name, t := range now {
+		b := before[name]
+		sum += t.ran - b.ran
+		if preempted := t.preempted - b.preempted; preempted > 0 {
+			waits := preempted + t.slept - b.slept
+			sum += (t.ready - b.ready) * time.Duration(preempted) / time.Duration(waits)
+		}
+	}
+	return sum
 }
 
 func memoryOf(pid int) (resident, mapped int64, err error) {

@@ -19,8 +19,15 @@ func cpuOf(pid int) (time.Duration, error) {
 	return clock(text)
 }
 
-// wantedBy cannot know how long a process was ready to run: ps does not say.
-func wantedBy(pid int) (time.Duration, error) { return cpuOf(pid) }
+// threads is the CPU time of a process: ps does not say how long it was ready to run.
+type threads time.Duration
+
+func threadsOf(pid int) (threads, error) {
+	cpu, err := cpuOf(pid)
+	return threads(cpu), err
+}
+
+func (now threads) since(before threads) time.Duration { return time.Duration(now - before) }
 
 func memoryOf(pid int) (resident, mapped int64, err error) {
 	text, err := ps(pid, "rss", "vsz")
