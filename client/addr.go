@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"time"
 
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/echotest"
 )
 
@@ -35,16 +36,21 @@ func (e *examination) running(chosen []echotest.Rung, addr string) error {
 		}
 	}
 	if cross := met.against(r, len(chosen) > 0); cross != nil {
-		fmt.Fprintf(e.out, "%s, to be held to what %s promises on the wire\n", addr, r.Folder)
+		e.title("%s, to be held to what %s promises on the wire", addr, r.Folder)
 		e.tell(echotest.Check{Name: "protocol", Promise: "it echoes " + kinds[r.Promises.Framed]}, cross)
 		e.leave(len(list), "what they send would not be understood")
 		return nil
 	}
-	fmt.Fprintf(e.out, "%s, which echoes %s, held to what %s promises on the wire\n", addr, met.echoes(), r.Folder)
+	e.title("%s, which echoes %s, held to what %s promises on the wire", addr, met.echoes(), r.Folder)
 	t := echotest.Listening(addr, r.Promises)
 	t.Until(time.Now().Add(examineTime))
 	e.inTurn(t, addr, list)
 	return nil
+}
+
+// title prints what is examined.
+func (e *examination) title(format string, args ...any) {
+	fmt.Fprintln(e.out, cli.Wrap(fmt.Sprintf(format, args...), 2))
 }
 
 // kinds says what is echoed, by Promises.Framed.
@@ -147,7 +153,7 @@ func (e *examination) inTurn(t *echotest.Target, addr string, list []echotest.Ch
 // leave tells why n checks are not run.
 func (e *examination) leave(n int, why string) {
 	if e.left += n; n > 0 {
-		fmt.Fprintf(e.out, "  %d checks not run: %s\n", n, why)
+		fmt.Fprintln(e.out, cli.Wrap(fmt.Sprintf("  %d checks not run: %s", n, why), 4))
 	}
 }
 

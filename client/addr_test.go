@@ -198,7 +198,7 @@ func TestWholeRuns(t *testing.T) {
 				began := time.Now()
 				report, status := examine(t, addr, "", rung)
 				t.Logf("%v\n%s", time.Since(began), report)
-				found := strings.Contains(report, "✗ "+w.check) || strings.Contains(report, "waited in vain")
+				found := strings.Contains(report, "✗ "+w.check) || strings.Contains(flat(report), "waited in vain")
 				if status != 1 || !strings.Contains(report, "✗") || !found {
 					t.Errorf("%s: no cross, status %d", w.check, status)
 				}
@@ -235,12 +235,12 @@ func TestEnough(t *testing.T) {
 func TestStrangersGetACross(t *testing.T) {
 	report, status := examine(t, listen(t, says("220 mail.example.com ESMTP\r\n")), "")
 	for _, want := range []string{"✗ protocol", "an SMTP server", "checks not run", "0 passed, 1 failed"} {
-		if status != 1 || !strings.Contains(report, want) {
+		if status != 1 || !strings.Contains(flat(report), want) {
 			t.Errorf("status %d, no %q in\n%s", status, want, report)
 		}
 	}
 	report, status = examine(t, listen(t, echoBytes), "", "05")
-	if status != 1 || !strings.Contains(report, "it echoes bytes: name another rung") {
+	if status != 1 || !strings.Contains(flat(report), "it echoes bytes: name another rung") {
 		t.Errorf("status %d\n%s", status, report)
 	}
 }
@@ -262,7 +262,7 @@ func TestServerEnds(t *testing.T) {
 		l.Close()
 	}()
 	report, status := examine(t, l.Addr().String(), "")
-	if status != 1 || !strings.Contains(report, "nobody answers at") {
+	if status != 1 || !strings.Contains(flat(report), "nobody answers at") {
 		t.Errorf("status %d\n%s", status, report)
 	}
 }

@@ -26,15 +26,15 @@ and sends the next when an echo is complete. Every echoed byte is compared with
 what was sent. Without -addr the server is built and started here.
 
   go run ./client bench                           05 alone
-  go run ./client bench -vs net                   05 against package net, in turn
+  go run ./client bench -vs net                   and package net, in turn
   go run ./client bench -raw -rung 04 -c 1000     plain bytes, 1,000 connections
-  go run ./client bench -rung 03 -idle 900        ping-pong among 900 idle clients
-  go run ./client bench -vs './server -p {addr}'  against any other server
+  go run ./client bench -rung 03 -idle 900        ping-pong, 900 idle clients
+  go run ./client bench -vs './server -p {addr}'  and any other server, in turn
 
-A server given as a command runs in a shell. It tells that it listens by the line
-"listening on ADDRESS (pid N)" on standard output, or it listens on the address
-that is put in the place of {addr}. With -vs each round starts every server anew,
-one after the other, and the ratio is that of the medians of all rounds.
+A server given as a command runs in a shell. It prints the line "listening on
+ADDRESS (pid N)" when it is ready, or listens on the address that takes the
+place of {addr}. With -vs each round starts every server again, one after the
+other, and the ratio is the ratio of the medians of all rounds.
 
 `
 
@@ -51,7 +51,7 @@ type benchFlags struct {
 	serverCPU, loadCPU int
 }
 
-// set defines the flags, one line each in -h.
+// set defines the flags.
 func (f *benchFlags) set() *flag.FlagSet {
 	s := flag.NewFlagSet("bench", flag.ContinueOnError)
 	s.StringVar(&f.addr, "addr", "", "`address` of a server that is running already")
@@ -119,13 +119,13 @@ func bench(args []string) int {
 		return status
 	}
 	if err := f.complete(flags); err != nil {
-		fmt.Fprintf(os.Stderr, "bench: %v (-h lists the flags)\n", err)
+		cli.Complain("bench", fmt.Errorf("%w (-h lists the flags)", err))
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := benchRun(ctx, &f); err != nil {
-		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		cli.Complain("bench", err)
 		return 1
 	}
 	return 0

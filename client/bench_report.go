@@ -14,6 +14,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"example/tcpladder/client/internal/load"
+	"example/tcpladder/shared/cli"
 )
 
 // busy is the share of a CPU from which on it counts as used up: what is left is
@@ -99,10 +100,12 @@ func (f *benchFlags) report(subjects []*subject) error {
 	if f.json {
 		return f.writeJSON(os.Stdout, all)
 	}
-	fmt.Println(f.describe())
+	fmt.Println(cli.Wrap(f.describe(), 2))
 	f.writeTable(os.Stdout, all)
 	for _, sum := range all {
-		f.writeRemarks(os.Stdout, sum, all[0])
+		for _, remark := range f.remarks(sum, all[0]) {
+			fmt.Println(cli.Wrap(remark, 2))
+		}
 	}
 	return nil
 }
@@ -154,7 +157,7 @@ func (f *benchFlags) describe() string {
 // writeTable writes a line for each server.
 func (f *benchFlags) writeTable(w io.Writer, all []summary) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\tmessages/s\tMB/s\tp50 µs\tp90\tp99\tp99.9\tserver CPU µs/message\t")
+	fmt.Fprintln(table, "\tmessages/s\tMB/s\tp50 µs\tp90\tp99\tp99.9\tCPU µs/message\t")
 	for _, s := range all {
 		cpu := "unknown"
 		if s.ServerCPU > 0 {
@@ -165,27 +168,29 @@ func (f *benchFlags) writeTable(w io.Writer, all []summary) {
 	table.Flush()
 }
 
-// writeRemarks says what the table cannot.
-func (f *benchFlags) writeRemarks(w io.Writer, s, first summary) {
+// remarks says what the table cannot.
+func (f *benchFlags) remarks(s, first summary) (list []string) {
+	remark := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if s.Ratio > 0 {
-		fmt.Fprintf(w, "%s / %s: %.2f times the messages/s (ratio of the medians; by round %.2f to %.2f)", first.Server, s.Server,
-			s.Ratio, slices.Min(s.RatioOfRounds), slices.Max(s.RatioOfRounds))
+		cpu := ""
 		if s.CPURatio > 0 {
-			fmt.Fprintf(w, ", %.2f times the CPU per message", s.CPURatio)
+			cpu = fmt.Sprintf(", %.2f times the CPU per message", s.CPURatio)
 		}
-		fmt.Fprintln(w)
+		remark("%s / %s: %.2f times the messages/s (ratio of the medians; by round %.2f to %.2f)%s", first.Server, s.Server,
+			s.Ratio, slices.Min(s.RatioOfRounds), slices.Max(s.RatioOfRounds), cpu)
 	}
 	if s.IdleBytes != 0 {
-		fmt.Fprintf(w, "%s: %.1f MiB resident when empty, and %.0f bytes more for each idle client\n", s.Server, float64(s.EmptyBytes)/(1<<20), s.IdleBytes)
+		remark("%s: %.1f MiB resident when empty, and %.0f bytes more for each idle client", s.Server, float64(s.EmptyBytes)/(1<<20), s.IdleBytes)
 	}
 	if s.Silent > 0 {
-		fmt.Fprintf(w, "%s: %d of %d connections never got an echo\n", s.Server, s.Silent, f.conns)
+		remark("%s: %d of %d connections never got an echo", s.Server, s.Silent, f.conns)
 	}
 	if s.LoadWasLimit {
 		server := "what the server used is not known"
 		if s.ServerLoad > 0 {
 			server = fmt.Sprintf("the server %.0f %%", 100*s.ServerLoad)
 		}
-		fmt.Fprintf(w, "%s: the load generator was the limit: it used %.0f %% of a CPU, %s; the server may be faster than this\n", s.Server, 100*s.LoadLoad, server)
+		remark("%s: the load generator was the limit: it used %.0f %% of a CPU, %s; the server may be faster than this", s.Server, 100*s.LoadLoad, server)
 	}
+	return list
 }

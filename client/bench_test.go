@@ -13,7 +13,7 @@ func runBench(client string, args ...string) outcome {
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.Run()
-	return outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	return outcome{stdout: out.String(), stderr: errs.String(), status: cmd.ProcessState.ExitCode()}
 }
 
 func TestBench(t *testing.T) {
@@ -45,14 +45,15 @@ func TestBenchRaw(t *testing.T) {
 	if got.status != 0 {
 		t.Fatalf("exit status %d: %s", got.status, got.stderr)
 	}
+	fits(t, got.stdout)
 	for _, want := range []string{"04-kqueue / net: ", "1 connections, depth 1, 50 idle clients", "bytes more for each idle client"} {
-		if !strings.Contains(got.stdout, want) {
+		if !strings.Contains(flat(got.stdout), want) {
 			t.Errorf("no %q in:\n%s", want, got.stdout)
 		}
 	}
 }
 
-// Whatever goes wrong is one line, and the exit status tells whose fault it is.
+// Whatever goes wrong is one sentence, and the exit status says whose fault it is.
 func TestBenchErrors(t *testing.T) {
 	client := goBuild(t, ".")
 	for _, test := range []struct {
@@ -72,8 +73,9 @@ func TestBenchErrors(t *testing.T) {
 		{"-d 100ms -rounds 1 -vs false", 1, "false: the server ended"},
 	} {
 		got := runBench(client, strings.Fields(test.args)...)
-		if got.status != test.status || !strings.Contains(got.stderr, test.want) || strings.Count(got.stderr, "\n") != 1 {
-			t.Errorf("bench %s: exit status %d, want %d; want one line with %q:\n%s", test.args, got.status, test.status, test.want, got.stderr)
+		fits(t, got.stderr)
+		if got.status != test.status || !strings.Contains(flat(got.stderr), test.want) || strings.Count("\n"+got.stderr, "\nbench: ") != 1 {
+			t.Errorf("bench %s: exit status %d, want %d; want one sentence with %q:\n%s", test.args, got.status, test.status, test.want, got.stderr)
 		}
 	}
 }

@@ -35,10 +35,11 @@ rest is not run.
 
 With -exercise it builds and checks what you wrote in docs/exercises.
 
-With -faults the kernel is hostile: the server's calls fail with every error that
-their manual pages list, and it must not spin, must not lose another client's
-bytes, and must recover. This takes Linux and strace. It examines rungs, or a server in
-any language, started by what follows --; {addr} stands for a free address:
+With -faults the kernel is hostile: the server's calls fail with every error
+that their manual pages list, and it must not spin, must not lose another
+client's bytes, and must recover. This takes Linux and strace. It examines
+rungs, or a server in any language, started by the command after --; {addr}
+stands for a free address:
 
   go run ./client check -faults -- python3 server.py {addr}
 
@@ -73,7 +74,7 @@ func check(args []string) int {
 	}
 	goErr := goTogether(*hostile, command, *addr+*exercise, names)
 	if err := errors.Join(err, reErr, rungErr, goErr); err != nil {
-		fmt.Fprintln(os.Stderr, "check:", strings.ReplaceAll(err.Error(), "\n", "; "))
+		cli.Complain("check", errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")))
 		return 2
 	}
 	if *hostile {
@@ -85,7 +86,7 @@ func check(args []string) int {
 	if !slices.ContainsFunc(echotest.Rungs, func(r echotest.Rung) bool {
 		return (len(chosen) == 0 || slices.Contains(chosen, r)) && matches(match, r)
 	}) {
-		fmt.Fprintf(os.Stderr, "check: no check matches -run %q\n", match)
+		cli.Complain("check", fmt.Errorf("no check matches -run %q", match))
 		return 2
 	}
 	e := &examination{match: match, list: *list, out: os.Stdout, colour: cli.IsTerminal(os.Stdout), width: atOnce, failfast: *failfast}
@@ -152,7 +153,7 @@ func (e *examination) all(chosen []echotest.Rung, addr string) int {
 		}
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "check:", err)
+		cli.Complain("check", err)
 		return 1
 	}
 	if e.list {
@@ -200,7 +201,7 @@ func (e *examination) run(title string, t *echotest.Target, list []echotest.Chec
 	list = slices.DeleteFunc(slices.Clone(list), func(c echotest.Check) bool { return !e.match.MatchString(c.Name) })
 	if e.list {
 		for _, c := range list {
-			fmt.Fprintf(e.out, "  %-24s %s\n", c.Name, c.Promise)
+			listed(e.out, c)
 		}
 		return
 	}
@@ -259,19 +260,29 @@ func (e *examination) tell(c echotest.Check, err error) {
 	switch {
 	case err == nil:
 		e.passed++
-		fmt.Fprintf(e.out, "  %s %-24s %s\n", e.paint("32", "✓"), c.Name, c.Promise)
+		e.result(e.paint("32", "✓"), c.Name, c.Promise)
 	case skipped:
 		e.skipped++
-		fmt.Fprintf(e.out, "  - %-24s skipped: %s\n", c.Name, reason)
+		e.result("-", c.Name, "skipped: "+reason)
 	default:
 		e.failed++
-		fmt.Fprintf(e.out, "  %s %-24s %s\n", e.paint("31", "✗"), c.Name, c.Promise)
+		e.result(e.paint("31", "✗"), c.Name, c.Promise)
 		if e.first {
 			e.first = false
 			fmt.Fprintln(e.out, "      fix this one first")
 		}
 		fmt.Fprintf(e.out, "      %s\n", strings.ReplaceAll(err.Error(), "\n", "\n      "))
 	}
+}
+
+// result prints what became of one check.
+func (e *examination) result(mark, name, text string) {
+	fmt.Fprintln(e.out, cli.Wrap(fmt.Sprintf("  %s %-24s %s", mark, name, text), 29))
+}
+
+// listed prints a check and its promise.
+func listed(out io.Writer, c echotest.Check) {
+	fmt.Fprintln(out, cli.Wrap(fmt.Sprintf("  %-24s %s", c.Name, c.Promise), 27))
 }
 
 func (e *examination) paint(code, text string) string {

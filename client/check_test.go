@@ -76,6 +76,7 @@ func examine(t *testing.T, addr string, only string, names ...string) (report st
 	var out bytes.Buffer
 	e := &examination{match: regexp.MustCompile(only), out: &out}
 	status = e.all(chosen, addr)
+	fits(t, out.String())
 	return out.String(), status
 }
 
@@ -136,6 +137,7 @@ func TestCheckFirst(t *testing.T) {
 		e := &examination{match: regexp.MustCompile("^(echo|any-segmentation|half-close)$"), out: &out, failfast: failfast}
 		e.all(chosen, addr)
 		report, crosses := out.String(), map[bool]int{false: 3, true: 1}[failfast]
+		fits(t, report)
 		if strings.Count(report, "✗") != crosses || strings.Count(report, "fix this one first") != 1 || e.left != 3-crosses {
 			t.Errorf("failfast %v, %d not run:\n%s", failfast, e.left, report)
 		}

@@ -20,24 +20,24 @@ import (
 func checkExercise(name string, match *regexp.Regexp, list, failfast bool) int {
 	exercise, err := exercisetest.Find(name)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "check:", err)
+		cli.Complain("check", err)
 		return 2
 	}
 	exercise.Checks = slices.DeleteFunc(exercise.Checks, func(c echotest.Check) bool { return !match.MatchString(c.Name) })
 	if len(exercise.Checks) == 0 {
-		fmt.Fprintf(os.Stderr, "check: %s has no check that matches -run %q\n", exercise.Name, match)
+		cli.Complain("check", fmt.Errorf("%s has no check that matches -run %q", exercise.Name, match))
 		return 2
 	}
 	if list {
 		for _, c := range exercise.Checks {
-			fmt.Printf("  %-24s %s\n", c.Name, c.Promise)
+			listed(os.Stdout, c)
 		}
 		return 0
 	}
 	proc.ExitOnSignal()
 	program, remove, err := proc.Build(".", "example/tcpladder/docs/exercises/"+exercise.Name)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "check:", err)
+		cli.Complain("check", err)
 		return 1
 	}
 	defer remove()

@@ -22,7 +22,7 @@ import (
 // status. Where that is not possible it says so and fails: nothing was proved.
 func checkFaults(chosen []echotest.Rung, command []string, match *regexp.Regexp, list bool) int {
 	if !faults.Matches(match) {
-		fmt.Fprintf(os.Stderr, "check: no fault matches -run %q\n", match)
+		cli.Complain("check", fmt.Errorf("no fault matches -run %q", match))
 		return 2
 	}
 	if list {
@@ -38,7 +38,7 @@ func checkFaults(chosen []echotest.Rung, command []string, match *regexp.Regexp,
 		return 130
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "check:", err)
+		cli.Complain("check", err)
 		return 1
 	}
 	fmt.Printf("%d passed, %d failed, %d not examined\n", count.Passed, count.Failed, count.Skipped)

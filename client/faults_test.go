@@ -38,6 +38,7 @@ func finish(t *testing.T, p *proc.Process) (report string, status int) {
 			t.Skip(strings.TrimSpace(said))
 		}
 	}
+	fits(t, p.Stdout.Text()+said)
 	return p.Stdout.Text() + said, status
 }
 
@@ -99,7 +100,7 @@ func TestFaultsUsage(t *testing.T) {
 	}
 }
 
-// Without strace, or on a system other than Linux, the command says so in one line.
+// Without strace, or on a system other than Linux, the command says so.
 func TestFaultsCannot(t *testing.T) {
 	p := checkCommand(t, []string{"PATH=" + t.TempDir()}, "-faults", "--", "true", "{addr}")
 	<-p.Done()

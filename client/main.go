@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 
 	"example/tcpladder/shared/cli"
 )
@@ -49,20 +48,20 @@ func dispatch(args []string) int {
 	return 2
 }
 
-// commandList writes one line per command.
+// commandList writes a row for each command.
 func commandList(w io.Writer) {
 	fmt.Fprintln(w, "usage: go run ./client <command> [flags]")
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var rows [][2]string
 	for _, c := range commands {
-		fmt.Fprintf(table, "  %s\t%s\n", c.name, c.does)
+		rows = append(rows, [2]string{c.name, c.does})
 	}
-	table.Flush()
+	cli.List(w, rows)
 	fmt.Fprintln(w, "Each command explains its flags: go run ./client talk -h")
 }
 
 // parse parses a command that has flags and no other arguments. On -h it writes
-// about, and a line per flag, to standard output; a mistake is one line on
-// standard error. In both cases done is true and status is the exit status.
+// about, and the flags, to standard output; a mistake goes to standard error. In
+// both cases done is true and status is the exit status.
 func parse(flags *flag.FlagSet, about string, args []string) (status int, done bool) {
 	// Package flag would print the whole usage below every mistake.
 	flags.SetOutput(io.Discard)
@@ -76,7 +75,7 @@ func parse(flags *flag.FlagSet, about string, args []string) (status int, done b
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v (-h lists the flags)\n", flags.Name(), err)
+		cli.Complain(flags.Name(), fmt.Errorf("%w (-h lists the flags)", err))
 		return 2, true
 	}
 	return 0, false

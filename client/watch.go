@@ -27,27 +27,27 @@ import (
 
 const watchUsage = `usage: go run ./client watch [flags] [rung]
 
-Builds and starts a rung (01 02 03 04 05; none named: 01) and opens a page in the
-browser that shows its clients, the kernel's queues and the call it is in, while you
-play with it:
+Builds and starts a rung (01 02 03 04 05; none named: 01) and opens a page in
+the browser that shows its clients, the kernel's queues and the call it is in,
+while you play with it:
 
   go run ./client watch 03
 
-On Linux it also shows other servers, in any language, started by the command after
---; {addr} stands for a free address, {host} and {port} for its parts. Such a server
-does not report its calls, and its source is not shown:
+On Linux it also shows other servers, in any language, started by the command
+after --; {addr} stands for a free address, {host} and {port} for its parts.
+Such a server does not report its calls, and its source is not shown:
 
   go run ./client watch -- python3 server.py {addr}
 
-With -record no page opens: it plays a script, as the chapters do, and writes what
-happened to a file:
+With -record no page opens: it plays a script, as the chapters do, and writes
+what happened to a file:
 
   go run ./client watch -record wall.json -script 'A+ A:hello B+ B>hi 1s' 01
 
 With -publish it records the wall of each rung, for the page in docs.
 
-Ctrl-C ends everything. Exit status: 0; 1 on failure, such as a rung that cannot be
-built or started; 2 for a wrong command line.
+Ctrl-C ends everything. Exit status: 0; 1 on failure, such as a rung that cannot
+be built or started; 2 for a wrong command line.
 
 `
 
@@ -69,7 +69,7 @@ func watchRung(args []string) int {
 		return 0
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "watch:", err, "(-h lists the flags)")
+		cli.Complain("watch", fmt.Errorf("%w (-h lists the flags)", err))
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
@@ -78,7 +78,7 @@ func watchRung(args []string) int {
 	err = o.carryOut(ctx)
 	proc.CleanUp() // or waits for the call above to finish
 	if err != nil && ctx.Err() == nil {
-		fmt.Fprintln(os.Stderr, "watch:", err)
+		cli.Complain("watch", err)
 		return 1
 	}
 	return 0
@@ -150,7 +150,7 @@ func watchUntil(ctx context.Context, subject watch.Subject, browse bool) error {
 		return err
 	}
 	url := "http://" + l.Addr().String() + "/"
-	fmt.Printf("watching %s at %s (Ctrl-C ends it)\n", subject.Name, url)
+	fmt.Println(cli.Wrap(fmt.Sprintf("watching %s at %s (Ctrl-C ends it)", subject.Name, url), 2))
 	if browse {
 		openBrowser(url)
 	}
@@ -224,7 +224,7 @@ func published(ctx context.Context, rung echotest.Rung, file string) (*watch.Rec
 func stills(page, folder string) error {
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
-		fmt.Println("no chromium: the pictures in", folder, "are not updated")
+		fmt.Println(cli.Wrap("no chromium: the pictures in "+folder+" are not updated", 2))
 		return nil
 	}
 	if page, err = filepath.Abs(page); err != nil {

@@ -3,6 +3,7 @@ package docs
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"example/tcpladder/docs/internal/weave"
+	"example/tcpladder/shared/cli"
 )
 
 const mend = "mend it with: go run ./docs/weave"
@@ -147,6 +149,25 @@ func tryOutput(t *testing.T, root string, l weave.Live, name string) {
 		t.Fatalf("docs/%s, line %d: %v", name, l.Line, err)
 	}
 	t.Errorf("docs/%s, line %d: the output has changed; %s -run\nshown:\n%s\nprinted:\n%s", name, l.Line, mend, l.Shown, said)
+}
+
+// What weave says of itself fits on a screen.
+func TestWeaveHelp(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("there is no go command here")
+	}
+	_, root := chapters(t)
+	command := exec.Command("go", "run", "./docs/weave", "-h")
+	command.Dir = root
+	said, err := command.Output()
+	if err != nil || !strings.HasPrefix(string(said), "usage: go run ./docs/weave") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	for line := range strings.Lines(string(said)) {
+		if n := cli.Columns(strings.TrimRight(line, "\n")); n > cli.Width {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
 }
 
 var (

@@ -42,10 +42,10 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
-	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
+
+	"example/tcpladder/shared/cli"
 )
 
 const about = `usage: go run ./client/mutants [flags] MODULE...
@@ -55,15 +55,15 @@ MODULE is 01-blocking to 05-framing (or 01 to 05), eventloop, frame, socket,
 framing, or all. A whole module takes minutes, all of them hours: -resume keeps
 what is done.
 
-  go run ./client/mutants frame                         a small module
-  go run ./client/mutants -resume /tmp/m.json all       everything; run again, it goes on
-  go run ./client/mutants -n 30 -seed 7 all             a sample
+  go run ./client/mutants frame                      a small module
+  go run ./client/mutants -resume /tmp/m.json all    everything, or what is left
+  go run ./client/mutants -n 30 -seed 7 all          a sample
   go run ./client/mutants -only 'Loop.Run|negated' eventloop
 
 With -question it takes away one line of a rung, or of what a student wrote, and
-asks which promise that breaks: for an oral exam. It tries lines until one breaks
-at least one promise and at most three, which takes minutes. The same -seed asks
-the same question.
+asks which promise that breaks: for an oral exam. It tries lines until one
+breaks at least one promise and at most three, which takes minutes. The same
+-seed asks the same question.
 
   go run ./client/mutants -question -seed 7 04
   go run ./client/mutants -question -answers - -dir docs/exercises/04-status
@@ -95,18 +95,19 @@ func run(args []string) int {
 	o, f := &options{}, flag.NewFlagSet("mutants", flag.ContinueOnError)
 	err := o.parse(f, args)
 	if errors.Is(err, flag.ErrHelp) {
-		help(os.Stdout, f)
+		fmt.Print(about)
+		cli.Flags(os.Stdout, f)
 		return 0
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "mutants: %v (-h lists the flags)\n", err)
+		cli.Complain("mutants", fmt.Errorf("%w (-h lists the flags)", err))
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	clean, err := o.do(ctx)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "mutants: %v\n", err)
+		cli.Complain("mutants", err)
 		return 1
 	}
 	if !clean {
@@ -180,18 +181,4 @@ func (o *options) check(names []string) (err error) {
 		return errors.New("-question takes one of 01 to 05, or -dir")
 	}
 	return nil
-}
-
-// help writes one line per flag.
-func help(w io.Writer, f *flag.FlagSet) {
-	fmt.Fprint(w, about)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	f.VisitAll(func(f *flag.Flag) {
-		value, text := flag.UnquoteUsage(f)
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
-			text += fmt.Sprintf(" (default %s)", f.DefValue)
-		}
-		fmt.Fprintf(table, "  -%s %s\t%s\n", f.Name, value, strings.TrimSpace(text))
-	})
-	table.Flush()
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/cli"
 )
 
 // tiny writes a module of one package and returns its folder.
@@ -347,7 +349,7 @@ func TestQuestion(t *testing.T) {
 		if name > "e" {
 			chapter = "another"
 		}
-		b.checks[name] = promise{"promise " + name, chapter, false}
+		b.checks[name] = promise{"promise " + name + strings.Repeat(" and more", 12), chapter, false}
 		b.tests = append(b.tests, test{name: name})
 	}
 	q := &question{m: m, words: b.checks, fails: []string{"c", "d"}, context: around(s, m), came: "=== RUN\nnot what was expected\n"}
@@ -373,9 +375,21 @@ func TestQuestion(t *testing.T) {
 	if kept, err := os.ReadFile(file); string(kept) != answer+"\n" || err != nil || strings.Contains(out.String(), "right") {
 		t.Errorf("%v, answers: %s\nquestion: %s", err, kept, &out)
 	}
+	fits(t, out.String())
+}
+
+// fits wants no line to be wider than a screen.
+func fits(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := cli.Columns(strings.TrimRight(line, "\n")); n > cli.Width {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
 }
 
 func TestCommandLine(t *testing.T) {
+	fits(t, about)
 	for _, args := range [][]string{{}, {"foo"}, {"-foo", "01"}, {"-n", "-1", "01"}, {"-only", "(", "01"}, {"-survivors", "01"},
 		{"-question", "eventloop"}, {"-question", "01", "02"}, {"-dir", "."}, {"-question", "-dir", ".", "01"}} {
 		if status := run(args); status != 2 {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"example/tcpladder/docs/exercises/exercisetest"
+	"example/tcpladder/shared/cli"
 )
 
 // A question is one line taken away, and the promises to choose from.
@@ -118,6 +119,7 @@ import (
 	"testing"
 
 	"example/tcpladder/docs/exercises/exercisetest"
+	"example/tcpladder/shared/cli"
 )
 
 func TestMain(m *testing.M) { exercisetest.Main(m, main) }
@@ -222,9 +224,10 @@ func around(s *source, m *mutant) string {
 
 // put prints a question, and its answer where -answers says.
 func (s *session) put(number int, q *question) error {
-	fmt.Fprintf(s.out, "%d. %s, %s: the line with the minus is deleted.\n\n%s\nWhich promise breaks?\n\n", number, q.m.file, q.m.function, q.context)
+	task := fmt.Sprintf("%d. %s, %s: the line with the minus is deleted.", number, q.m.file, q.m.function)
+	fmt.Fprintf(s.out, "%s\n\n%s\nWhich promise breaks?\n\n", cli.Wrap(task, 3), q.context)
 	for i, name := range q.choices {
-		fmt.Fprintf(s.out, "   %c) %s\n", 'a'+i, q.words[name].text)
+		fmt.Fprintln(s.out, cli.Wrap(fmt.Sprintf("   %c) %s", 'a'+i, q.words[name].text), 6))
 	}
 	fmt.Fprintln(s.out)
 	switch s.answers {
@@ -247,11 +250,11 @@ func (q *question) answer(number int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d. %v\n   %c) is right: the check %s\n", number, q.m, 'a'+q.right, q.fails[0])
 	if len(q.fails) > 1 {
-		fmt.Fprintf(&b, "   also broken, and as good an answer: %s\n", strings.Join(q.fails[1:], ", "))
+		b.WriteString(cli.Wrap("   also broken, and as good an answer: "+strings.Join(q.fails[1:], ", "), 6) + "\n")
 	}
 	for line := range strings.Lines(q.came) {
 		if !strings.HasPrefix(line, "===") {
-			b.WriteString("   | " + line)
+			b.WriteString("   | " + strings.TrimPrefix(line, "    ")) // go test's indentation
 		}
 	}
 	return b.String()

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"example/tcpladder/client/framing"
+	"example/tcpladder/shared/cli"
 )
 
 // Bytes are not messages: what was sent by one call does not arrive as one.
@@ -172,18 +174,23 @@ func showBoundaries(w io.Writer, t *table) {
 			if server == "05" && who != "server reads" {
 				unit = " frames"
 			}
-			fmt.Fprintf(w, "%s %-16s %2d%-7s |%s|\n", server, who, len(part.rows), unit, strings.Join(clipWords(part), "|"))
+			lead := fmt.Sprintf("%s %-16s %2d%-7s ", server, who, len(part.rows), unit)
+			fmt.Fprintln(w, lead+fields(part, cli.Width-cli.Columns(lead)))
 		}
 	}
 }
 
-// clipWords returns the sizes, and leaves out the middle of a long row.
-func clipWords(t *table) (words []string) {
+// fields shows the sizes side by side. It leaves out the middle of a row that is wider
+// than width.
+func fields(t *table, width int) string {
+	var words []string
 	for i := range t.rows {
 		words = append(words, t.text(i, "bytes"))
 	}
-	if len(words) > 16 {
-		words = append(append(words[:8:8], "…"), words[len(words)-7:]...)
+	row := func(words []string) string { return "|" + strings.Join(words, "|") + "|" }
+	for kept := len(words) - 1; cli.Columns(row(words)) > width; kept-- {
+		words = slices.Delete(words, (kept+1)/2, len(words)-kept/2)
+		words = slices.Insert(words, (kept+1)/2, "…")
 	}
-	return words
+	return row(words)
 }

@@ -76,7 +76,9 @@ func crowd(l *lab, t *table, name string) error {
 
 // showIdle writes a line for each level, and a gap between the servers.
 func showIdle(w io.Writer, t *table) {
-	fmt.Fprintln(w, "     idle  median latency  CPU per echo   (bars: median latency, each █ is twice the one before)")
+	fmt.Fprintln(w, "The bars show the median latency: one █ more is twice as long.")
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "     idle  median latency  CPU per echo")
 	for i := range t.rows {
 		if i > 0 && t.text(i, "server") != t.text(i-1, "server") {
 			fmt.Fprintln(w)

@@ -38,9 +38,9 @@ itself, prints tables and pictures, writes the data (data/*.csv), the plots
 (img/*.svg), and the blocks of walls.md if there is one. It takes a few minutes,
 with -quick less than one.
 
-  go run ./client/walls -quick          a first impression
-  go run ./client/walls -plot           the pictures of the course, from its data
-  go run ./client/walls -out docs       renew data and pictures of the course
+  go run ./client/walls -quick       a first impression
+  go run ./client/walls -plot        the pictures of the course, from its data
+  go run ./client/walls -out docs    renew data and pictures of the course
 
 `
 
@@ -76,11 +76,11 @@ func run(args []string) int {
 		err = chooseErr
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "walls: %v (-h lists the flags)\n", err)
+		cli.Complain("walls", fmt.Errorf("%w (-h lists the flags)", err))
 		return 2
 	}
 	if err := o.do(chosen); err != nil {
-		fmt.Fprintf(os.Stderr, "walls: %v\n", err)
+		cli.Complain("walls", err)
 		return 1
 	}
 	return 0
@@ -202,7 +202,7 @@ func (o *options) keep(w wall, t *table) error {
 func (o *options) publish(w wall, t *table) error {
 	var b strings.Builder
 	w.show(&b, t)
-	fmt.Printf("\n%s\n%s\n\n%s", w.title, strings.Repeat("─", len([]rune(w.title))), b.String())
+	fmt.Printf("\n%s\n%s\n\n%s", w.title, strings.Repeat("─", cli.Columns(w.title)), b.String())
 	if err := w.plot(t).save(filepath.Join(o.out, "img", w.name+".svg"), w.title, t.machine); err != nil {
 		return err
 	}

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// wide is the number of columns of a picture in the terminal.
-const wide = 50
+// wide is the number of columns of a picture in the terminal: with the words beside
+// it, a line fits in cli.Width.
+const wide = 38
 
 // bar draws value as a bar in which full is as wide as can be, to an eighth of
 // a column.

@@ -111,7 +111,7 @@ func showTurns(w io.Writer, t *table) {
 	for _, server := range t.distinct("server") {
 		for _, client := range threeNames {
 			connected, first, left := served(t, server, client)
-			fmt.Fprintf(w, "%s client %s |%-*s| first echo after %5.1f ms\n", server, client, wide,
+			fmt.Fprintf(w, "%s client %s |%-*s| first echo after %6.1f ms\n", server, client, wide,
 				gantt(whole, span{connected, first, '░'}, span{first, left, '█'}), first-connected)
 		}
 	}

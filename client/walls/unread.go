@@ -210,16 +210,22 @@ func running(values []float64, n int) (calm []float64) {
 
 // showUnread draws a row of blocks for each server: memory, CPU, latency.
 func showUnread(w io.Writer, t *table) {
-	fmt.Fprintln(w, "Each block is a tenth of a second; the client sends in the middle half of the time.")
+	fmt.Fprintln(w, "Each block is a tenth of a second; the client sends during the middle half.")
 	for _, c := range unreadPanels {
 		full := 0.0
 		for _, server := range t.distinct("server") {
 			full = max(full, slices.Max(c.values(t, server)))
 		}
-		fmt.Fprintf(w, "\n%s (the highest block is %s %s)\n", c.what, si(full), c.unit)
+		// A picture of 60 samples leaves room for two figures; with -quick it is shorter
+		// than what stands above it.
+		ticks := len(t.where("server", t.text(0, "server")).rows)
+		row := func(what, most, end string) { fmt.Fprintf(w, "%-*s%8s%8s\n", max(4+ticks, 56), what, most, end) }
+		fmt.Fprintln(w)
+		row(c.what+", "+c.unit, "at most", "at end")
 		for _, server := range t.distinct("server") {
 			values := c.values(t, server)
-			fmt.Fprintf(w, "%-3s %s  at most %s %s, at the end %s\n", server, sparks(values, full), si(slices.Max(values)), c.unit, si(values[len(values)-1]))
+			picture := fmt.Sprintf("%-3s %s", server, sparks(values, full))
+			row(picture, si(slices.Max(values)), si(values[len(values)-1]))
 		}
 	}
 	fmt.Fprintln(w)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"example/tcpladder/client/internal/target"
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/echotest"
 )
 
@@ -55,7 +56,18 @@ func measured(t *testing.T, w wall) *table {
 	var shown strings.Builder
 	w.show(&shown, data)
 	t.Logf("\n%s", &shown)
+	fits(t, shown.String())
 	return data
+}
+
+// fits wants no line to be wider than a screen.
+func fits(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := cli.Columns(strings.TrimRight(line, "\n")); n > cli.Width {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
 }
 
 // On 01 nobody is served before the client before has left. From 02 on everybody
@@ -203,9 +215,12 @@ func TestCourse(t *testing.T) {
 		t.Error("docs/walls.md does not show what docs/data say: go run ./client/walls -plot")
 	}
 	for _, w := range walls {
-		if !strings.Contains(string(page), "<!-- measured: "+w.name+" -->\n") {
+		_, block, found := strings.Cut(string(page), "<!-- measured: "+w.name+" -->\n")
+		if !found {
 			t.Errorf("docs/walls.md has no block for %s", w.name)
 		}
+		block, _, _ = strings.Cut(block, "\nMeasured on ")
+		fits(t, w.title+"\n"+block)
 	}
 	for _, name := range append(names(), glanceName) {
 		if !strings.Contains(string(page), "(img/"+name+".svg)") {
@@ -332,7 +347,23 @@ func TestPictures(t *testing.T) {
 	}
 }
 
+// A row of sizes keeps its ends, and is as wide as there is room.
+func TestFields(t *testing.T) {
+	data := newTable("bytes")
+	for n := range 9 {
+		data.add(n + 1)
+	}
+	for width, want := range map[int]string{
+		19: "|1|2|3|4|5|6|7|8|9|", 18: "|1|2|3|4|…|7|8|9|", 17: "|1|2|3|4|…|7|8|9|", 15: "|1|2|3|…|7|8|9|", 5: "|1|…|",
+	} {
+		if got := fields(data, width); got != want {
+			t.Errorf("%d columns: %s, want %s", width, got, want)
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
+	fits(t, about)
 	for args, want := range map[string]int{"-h": 0, "-only nothing": 2, "stray": 2, "-plot -out " + t.TempDir(): 1} {
 		if got := run(strings.Fields(args)); got != want {
 			t.Errorf("walls %s: exit status %d, want %d", args, got, want)

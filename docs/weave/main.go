@@ -1,39 +1,59 @@
 // Command weave makes the listings, diffs and outputs in the chapters again, from
-// the source:
-//
-//	go run ./docs/weave         listings and diffs
-//	go run ./docs/weave -run    and what the commands in the text print
-//
-// It writes docs/*.md, or the files that it is given, and names what it cannot mend. See internal/weave for the
-// comments in the Markdown that it follows.
+// the source. See internal/weave for the comments in the Markdown that it follows.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"example/tcpladder/docs/internal/weave"
+	"example/tcpladder/shared/cli"
 )
 
-var run = flag.Bool("run", false, "also run the commands in the text, and write down what they print")
+const about = `usage: go run ./docs/weave [flags] [chapter.md...]
+
+Makes the listings and diffs in the chapters again, from the source, and names
+what it cannot mend. Without a chapter it does so for all in docs.
+
+  go run ./docs/weave         listings and diffs
+  go run ./docs/weave -run    and what the commands in the text print
+
+Exit status: 0; 1 if something needs a hand; 2 for a wrong command line.
+
+`
+
+var flags = flag.NewFlagSet("weave", flag.ContinueOnError)
+
+var run = flags.Bool("run", false, "also run the commands in the text, and write down what they print")
 
 func main() {
-	flag.Parse()
-	if err := all(); err != nil {
-		fmt.Fprintln(os.Stderr, "weave:", err)
+	flags.SetOutput(io.Discard) // package flag would print the whole usage below every mistake
+	err := flags.Parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Print(about)
+		cli.Flags(os.Stdout, flags)
+		return
+	}
+	if err != nil {
+		cli.Complain("weave", fmt.Errorf("%w (-h lists the flags)", err))
+		os.Exit(2)
+	}
+	if err := all(flags.Args()); err != nil {
+		cli.Complain("weave", err)
 		os.Exit(1)
 	}
 }
 
-func all() error {
+func all(chapters []string) error {
 	root, err := weave.Root()
 	if err != nil {
 		return err
 	}
-	chapters := flag.Args()
 	if len(chapters) == 0 {
 		if chapters, err = filepath.Glob(filepath.Join(root, "docs", "*.md")); err != nil {
 			return err
@@ -72,7 +92,7 @@ func chapter(root, path string) (int, error) {
 	problems = append(problems, missing...)
 	name := filepath.Join("docs", filepath.Base(path))
 	for _, p := range problems {
-		fmt.Printf("%s: %s\n", name, p)
+		fmt.Println(cli.Wrap(fmt.Sprintf("%s: %s", name, p), 2))
 	}
 	if woven != string(text) {
 		fmt.Println("wrote", name)
@@ -85,7 +105,7 @@ func chapter(root, path string) (int, error) {
 func outputs(root, text string) (string, error) {
 	for _, l := range slices.Backward(weave.Lives(text)) {
 		if program := l.Needs(); program != "" {
-			fmt.Printf("line %d: skipped, there is no %s here\n", l.Line, program)
+			fmt.Println(cli.Wrap(fmt.Sprintf("line %d: skipped, there is no %s here", l.Line, program), 2))
 			continue
 		}
 		said, err := l.Run(root)

@@ -1,5 +1,5 @@
 // Package cli makes a program behave as an operator expects. Its flags: a mistake
-// is one line and exit status 2, -h is one line per flag and exit status 0, and
+// is one line and exit status 2, -h lists the flags, with exit status 0, and
 // values that make no sense are refused. Its log: it never stops the program,
 // whether or not anybody reads it. Its exit: a status, and no line lost.
 package cli
@@ -14,7 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -93,17 +93,17 @@ func Parse() {
 	}
 }
 
-// Flags writes one line per flag of a set, in alphabetical order.
+// Flags writes a row for each flag of a set, in alphabetical order.
 func Flags(w io.Writer, set *flag.FlagSet) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var rows [][2]string
 	set.VisitAll(func(f *flag.Flag) {
 		value, text := flag.UnquoteUsage(f)
-		if f.DefValue != "" && f.DefValue != "false" {
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
 			text += fmt.Sprintf(" (default %s)", f.DefValue)
 		}
-		fmt.Fprintf(table, "  -%s %s\t%s\n", f.Name, value, text)
+		rows = append(rows, [2]string{strings.TrimSpace("-" + f.Name + " " + value), text})
 	})
-	table.Flush()
+	List(w, rows)
 }
 
 // IsTerminal reports whether a person reads what is written to f. (/dev/null

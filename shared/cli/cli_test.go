@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 	size := Bytes("size", 4096, "so many `bytes`")
 	wait := Duration("wait", time.Second, "a `duration`")
 	flag.Bool("v", false, "tell more")
+	flag.Int("long", 0, "a text that says so much that it does not fit in the eighty columns of a screen")
 	Parse()
 	switch does {
 	case "flags":
@@ -68,9 +69,10 @@ func TestParse(t *testing.T) {
 		{"-size 1 -wait 1m -v", 0, "1 60000000000", 1},
 		{"-size 536870912", 0, "536870912 1000000000", 1},
 		{"-wait 0", 0, "4096 0", 1},
-		{"-h", 0, "  -size bytes     so many bytes (default 4096)\n", 4},
-		{"-h", 0, "  -wait duration  a duration (default 1s)\n", 4},
-		{"--help", 0, "  -v              tell more\n", 4},
+		{"-h", 0, "  -size bytes     so many bytes (default 4096)\n", 6},
+		{"-h", 0, "  -wait duration  a duration (default 1s)\n", 6},
+		{"--help", 0, "  -v              tell more\n", 6},
+		{"-h", 0, "  -long int       a text that says so much that it does not fit in the eighty\n                  columns of a screen\n", 6},
 		{"-size 0", 2, `invalid value "0" for flag -size: not a number from 1 to 536870912`, 1},
 		{"-size -5", 2, "-size", 1},
 		{"-size 536870913", 2, "-size", 1},

@@ -2,6 +2,7 @@ package echotest
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"example/tcpladder/shared/cli"
 )
 
 // TestCauses: a row has all it needs. That each is the first candidate of a mistake
@@ -136,5 +139,42 @@ func TestLook(t *testing.T) {
 	peer.Close()
 	if err := <-read; err != nil && !errors.Is(err, unix.EINTR) {
 		t.Error(err)
+	}
+}
+
+// Whatever a check promises, and whatever is said of a broken promise, fits on a screen.
+func TestFailuresFit(t *testing.T) {
+	var texts []string
+	for _, row := range causes {
+		texts = append(texts, row.says)
+	}
+	for _, r := range Rungs {
+		for _, c := range Checks(r.Promises) {
+			texts = append(texts, c.Promise, c.Cause)
+		}
+	}
+	for _, text := range texts {
+		f := &Failure{Sent: text, Want: text, Got: text, Cause: text, Or: []string{text}, Seen: text, Chapter: chapter1}
+		for line := range strings.Lines(f.Error()) {
+			if n := cli.Columns(line) - 1; n > failureWidth {
+				t.Errorf("%d columns: %s", n, line)
+			}
+		}
+		if words := strings.Join(strings.Fields(f.Error()), " "); !strings.Contains(words, "cause "+strings.Join(strings.Fields(text), " ")) {
+			t.Errorf("%q is not in\n%v", text, f)
+		}
+	}
+}
+
+// What is quoted stays as it is: a server's words, a call as strace prints it, bytes.
+func TestFailuresQuote(t *testing.T) {
+	log := strings.Repeat("word ", 30) + "end"
+	call := `accept4(3<socket:[113832663]>, 0x7ffe6e016650, [16], SOCK_CLOEXEC) = -1 ECONNABORTED (Software caused connection abort)`
+	sent := fmt.Sprintf("%q", log)
+	f := &Failure{Sent: sent, Want: call + "; 1 of 2 such calls failed", Got: "one line\n" + log + "\n" + log, Log: log + "\n" + log}
+	want := "sent      " + sent + "\nexpected  " + call + ";\n          1 of 2 such calls failed\ncame      one line\n          " + log + "\n          " + log +
+		"\nserver    " + log + "\n          " + log
+	if f.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", f, want)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/proc"
 )
 
@@ -260,9 +261,14 @@ func help(t *Target) error {
 		flags = append(flags, "max-frame", "write-buffer", "idle-timeout", "drain")
 	}
 	for _, name := range flags {
-		line := regexp.MustCompile(`(?m)^\s+-` + name + `\b.*\w+ \w+.*$`)
+		line := regexp.MustCompile(`(?m)^ {1,4}-` + name + `\b.*\w+ \w+.*$`)
 		if n := len(line.FindAllString(said, -1)); n != 1 {
-			return &Failure{Sent: "-h", Want: "one line that describes -" + name, Got: said}
+			return &Failure{Sent: "-h", Want: "one entry that describes -" + name, Got: said}
+		}
+	}
+	for line := range strings.Lines(said) {
+		if cli.Columns(strings.TrimRight(line, "\n")) > cli.Width {
+			return &Failure{Sent: "-h", Want: fmt.Sprintf("no line of more than %d columns", cli.Width), Got: said}
 		}
 	}
 	return nil

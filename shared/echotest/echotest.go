@@ -26,6 +26,7 @@ import (
 	"sync"
 	"testing"
 
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/proc"
 )
 
@@ -157,7 +158,7 @@ func runCheck(t *testing.T, target *Target, c Check) {
 			t.Skip(reason)
 		}
 		if err != nil {
-			t.Errorf("promise: %s\n%v", c.Promise, err)
+			t.Errorf("a promise is broken:\n%s\n%v", cli.WrapAt(failureWidth, "promise   "+c.Promise, 10), err)
 		}
 	})
 }

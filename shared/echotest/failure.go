@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"example/tcpladder/shared/cli"
 )
 
 // The chapters a failure sends its reader to.
@@ -31,13 +33,26 @@ type Failure struct {
 	testimony
 }
 
-// Error returns the failure on several lines, one for each field.
+// failureWidth leaves room for what indents a failure: go test needs most, for a subtest.
+const failureWidth = cli.Width - 12
+
+// Error returns the failure on several lines: each field has a label, and its text is
+// wrapped under itself. What follows a newline in a field quotes the server, as the
+// field of the log does, and is not wrapped.
 func (f *Failure) Error() string {
 	var b strings.Builder
 	line := func(label, text string) {
-		if text != "" {
-			text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n          ")
-			fmt.Fprintf(&b, "%-9s %s\n", label, text)
+		if text == "" {
+			return
+		}
+		first, quoted, more := strings.Cut(strings.TrimRight(text, "\n"), "\n")
+		first = fmt.Sprintf("%-9s %s", label, first)
+		if label != "server" {
+			first = cli.WrapAt(failureWidth, first, 10)
+		}
+		b.WriteString(first + "\n")
+		if more {
+			b.WriteString("          " + strings.ReplaceAll(quoted, "\n", "\n          ") + "\n")
 		}
 	}
 	line("sent", f.Sent)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/echotest"
 )
 
@@ -39,14 +40,14 @@ func Examine(ctx context.Context, subject Subject, match *regexp.Regexp, colour 
 	if e.habits, err = e.survey(ctx); errors.As(err, &scared) {
 		fmt.Fprintln(out, subject.Name)
 		e.cross("epoll_wait/EINTR", scared)
-		fmt.Fprintln(out, "  - no other fault is examined: strace, too, stops the server when it attaches")
+		e.say("  - ", "no other fault is examined: strace, too, stops the server when it attaches")
 		e.count.Failed++
 		return e.count, nil
 	}
 	if err != nil {
 		return e.count, err
 	}
-	fmt.Fprintln(out, subject.Name+e.remarks())
+	e.say("", subject.Name+e.remarks())
 	var silent []string
 	for i := range calls {
 		switch c := &calls[i]; {
@@ -60,7 +61,7 @@ func Examine(ctx context.Context, subject Subject, match *regexp.Regexp, colour 
 		}
 	}
 	if silent != nil {
-		fmt.Fprintf(out, "  - not called for clients or the listener: %s\n", strings.Join(silent, ", "))
+		e.say("  - ", "not called for clients or the listener: "+strings.Join(silent, ", "))
 	}
 	return e.count, nil
 }
@@ -159,10 +160,10 @@ func (e *examiner) tell(c *call, list []fault, verdicts []verdict) {
 		}
 		words = append(words, word)
 	}
-	fmt.Fprintf(e.out, "  %s (%s)\n", c.name, strings.Join(e.habits.made[c.name], ", "))
+	e.say("  ", fmt.Sprintf("%s (%s)", c.name, strings.Join(e.habits.made[c.name], ", ")))
 	paragraph(e.out, words)
 	for _, reason := range reasons {
-		fmt.Fprintf(e.out, "      - not examined: %s\n", reason)
+		e.say("      - ", "not examined: "+reason)
 	}
 	for kind := died; kind <= stops; kind++ {
 		e.explain(crosses[kind])
@@ -190,8 +191,13 @@ func (e *examiner) explain(crosses []verdict) {
 	e.cross(title, first.failure())
 }
 
+// say prints a line, wrapped so that what follows the lead stands under itself.
+func (e *examiner) say(lead, text string) {
+	fmt.Fprintln(e.out, cli.Wrap(lead+text, max(2, cli.Columns(lead))))
+}
+
 func (e *examiner) cross(title string, f *echotest.Failure) {
-	fmt.Fprintf(e.out, "    %s %s\n", e.paint("31", "✗"), title)
+	e.say("    "+e.paint("31", "✗")+" ", title)
 	fmt.Fprintf(e.out, "      %s\n", strings.ReplaceAll(f.Error(), "\n", "\n      "))
 }
 

@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"example/tcpladder/shared/cli"
 )
 
 // A Subject is a server to examine.
@@ -111,23 +113,28 @@ func List(out io.Writer, match *regexp.Regexp) {
 		if len(words) == 0 {
 			continue
 		}
-		fmt.Fprintf(out, "  %-11s %s: %s; %s is not listed there\n", c.name, strings.Join(c.made, ", "), c.manual, c.unexpected)
+		about := fmt.Sprintf("  %-11s %s: %s; %s is not listed there", c.name, strings.Join(c.made, ", "), c.manual, c.unexpected)
+		fmt.Fprintln(out, cli.Wrap(about, 14))
 		paragraph(out, words)
 	}
 }
 
-// paragraph writes words in lines that fit a screen.
+// paragraph writes words, which may have spaces in them, in lines that fit a screen.
 func paragraph(out io.Writer, words []string) {
-	const indent, width = "              ", 100
-	line := indent
+	const indent = 14
+	line := strings.Repeat(" ", indent)
 	for i, w := range words {
-		if i > 0 && len([]rune(line))+len([]rune(w)) > width {
-			fmt.Fprintln(out, strings.TrimRight(line, " "))
-			line = indent
+		switch {
+		case i == 0:
+		case cli.Columns(line)+2+cli.Columns(w) > cli.Width:
+			fmt.Fprintln(out, line)
+			line = strings.Repeat(" ", indent)
+		default:
+			line += "  "
 		}
-		line += w + "  "
+		line += w
 	}
-	fmt.Fprintln(out, strings.TrimRight(line, " "))
+	fmt.Fprintln(out, line)
 }
 
 // Split cuts a command line at --: what follows it is the command of a server.

@@ -14,6 +14,7 @@ import (
 
 	shared "example/tcpladder/shared/socket"
 
+	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/echotest"
 )
 
@@ -212,8 +213,14 @@ func TestMistakes(t *testing.T) {
 			if count.Failed != 1 {
 				t.Error("no cross")
 			}
+			quoted := regexp.MustCompile(`\) = -?\d|^ +server {4}`) // a call as strace prints it, a log
+			for line := range strings.Lines(report) {
+				if n := cli.Columns(strings.TrimRight(line, "\n")); n > cli.Width && !quoted.MatchString(line) {
+					t.Errorf("%d columns: %s", n, line)
+				}
+			}
 			for _, want := range []string{"✗ " + m.fault, m.came, m.cause, "sent ", "expected ", "read "} {
-				if !strings.Contains(report, want) {
+				if !strings.Contains(strings.Join(strings.Fields(report), " "), strings.TrimSpace(want)) {
 					t.Errorf("no %q in it", want)
 				}
 			}

@@ -54,7 +54,7 @@ func (s *server) explain(err error) error {
 		err = fmt.Errorf("%w: %s", errEnded, s.State())
 	}
 	if words := lastWords(s.Stderr.All()); words != "" {
-		return fmt.Errorf("%w (it says: %s)", err, words)
+		return fmt.Errorf("%w\nit says: %s", err, words)
 	}
 	return err
 }

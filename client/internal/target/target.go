@@ -68,7 +68,7 @@ func (s *Server) Died() error {
 }
 
 // Explain adds to an error, seen on a connection, what the server has to say:
-// that it has ended, or its last line on standard error.
+// that it has ended, or, on a line of its own, its last line on standard error.
 func (s *Server) Explain(err error) error {
 	s.process.Wait(100 * time.Millisecond) // its end may show a moment later
 	if died := s.Died(); died != nil {
@@ -82,7 +82,7 @@ func (s *Server) lastWords() string {
 	if line == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (it says: %s)", line)
+	return "\nit says: " + line
 }
 
 // Stop ends the server, with force if it does not stop on SIGTERM.

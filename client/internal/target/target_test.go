@@ -59,7 +59,7 @@ func TestServer(t *testing.T) {
 
 func TestStartFails(t *testing.T) {
 	for command, want := range map[string]string{
-		"echo out of luck >&2; exit 3":            "exit status 3 (it says: out of luck)",
+		"echo out of luck >&2; exit 3":            "exit status 3\nit says: out of luck",
 		"true":                                    "the server ended",
 		"kill -9 $$":                              "signal: killed",
 		"echo listening; exec sleep 1; {addr}":    "the server ended",

@@ -1,6 +1,7 @@
 package exercisetest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -130,12 +131,11 @@ func linesInPieces(s *server) error {
 	return c.RecvEOF()
 }
 
-// firstDifference keeps the line of a failure that says what came.
+// firstDifference keeps what a failure says of what came.
 func firstDifference(err error) string {
-	for line := range strings.Lines(err.Error()) {
-		if strings.HasPrefix(line, "came") {
-			return "other bytes, or too few: " + strings.TrimSpace(strings.TrimPrefix(line, "came"))
-		}
+	var f *echotest.Failure
+	if errors.As(err, &f) {
+		return "other bytes, or too few: " + f.Got
 	}
 	return err.Error()
 }
