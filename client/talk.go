@@ -21,15 +21,25 @@ import (
 )
 
 const aboutTalk = `usage: go run ./client talk [flags]
-Sends each line typed as one frame (a 4-byte big-endian length, then the line
-without its newline) and prints each frame received as one line. The end of the
-input (Ctrl-D) is the end of what is sent; what the server still owes is printed.
+
+Connects, and prints both addresses on standard error: its own is the one that
+ss and the server's log show. Then it sends each line typed as one frame (a
+4-byte big-endian length, then the line without its newline) and prints each
+frame received as one line. The end of the input (Ctrl-D) is the end of what is
+sent; what the server still owes is printed.
+
   printf 'a\nb\n' | go run ./client talk
-On a terminal, bytes that are no printable text are shown as \n, \x00, ...; in a
-pipe or a file every frame is written as it came, and a newline after it.
-With -raw there are no frames, as in the rungs 01 to 04: bytes go and bytes come.
-Exit status: 0; 1 if the server cannot be reached, goes away before the input has
-ended, or sent fewer frames than it was sent; 2 for a wrong command line.
+
+On a terminal, "← " marks each line that came from the server, and what is not
+printable in a frame is shown as \n, \x00, ...; in a pipe or a file there is no
+mark, and every frame is written as it came, with a newline after it.
+
+With -raw there are no frames, as in the rungs 01 to 04: bytes go, bytes come.
+
+Exit status: 0; 1 if the server cannot be reached, closes the connection before
+the input has ended, or sends back less than it was sent; 2 for a wrong command
+line.
+
 `
 
 // maxLine is the longest line sent and the longest frame printed, in bytes. It
@@ -54,7 +64,7 @@ func talk(args []string) int {
 		err = converse(s)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "talk: %v\n", err)
+		cli.Complain("talk", err)
 		return 1
 	}
 	return 0
@@ -65,11 +75,13 @@ type talkStream struct {
 	send       func() error // the input, up to its end
 	recv       func() error // what comes, up to the end of the stream: nil
 	closeWrite func() error
-	missing    func() int64 // frames sent and not answered, once both are done
+
+	sent, received atomic.Int64 // frames, or bytes
+	lost           string       // what to say if fewer came back; two %d
 }
 
-// dialTalk connects to addr. Its errors are one line without the system calls'
-// names, and name a likely cause.
+// dialTalk connects to addr and says so. Its errors have no system calls' names in
+// them, and name a likely cause.
 func dialTalk(addr string, raw bool) (*talkStream, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
@@ -78,10 +90,13 @@ func dialTalk(addr string, raw bool) (*talkStream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w%s", addr, plain(err), dialHint(err, raw))
 	}
+	connected := fmt.Sprintf("talk: connected to %v from %v", conn.RemoteAddr(), conn.LocalAddr())
+	fmt.Fprintln(os.Stderr, cli.Wrap(connected, len("talk: ")))
+	out := &replies{out: os.Stdout, marked: cli.IsTerminal(os.Stdout)}
 	if raw {
-		return rawStream(conn.(*net.TCPConn)), nil
+		return rawStream(conn.(*net.TCPConn), out), nil
 	}
-	return frameStream(framing.New(conn, framing.MaxFrame(maxLine))), nil
+	return frameStream(framing.New(conn, framing.MaxFrame(maxLine)), out), nil
 }
 
 // dialHint names the likely cause of a refused connection.
@@ -93,7 +108,7 @@ func dialHint(err error, raw bool) string {
 	if raw {
 		folder = "04-kqueue"
 	}
-	return fmt.Sprintf(" (is a rung running? go run ./%s)", folder)
+	return fmt.Sprintf("\nis a rung running? go run ./%s", folder)
 }
 
 // converse sends and receives at once, until the server closes the connection.
@@ -119,7 +134,7 @@ func converse(s *talkStream) error {
 	case err := <-closed:
 		return s.outcome(err, sentAll.Load())
 	case err := <-broken:
-		return sendError(err, closed)
+		return s.orLost(sendError(err, closed))
 	}
 }
 
@@ -127,13 +142,20 @@ func converse(s *talkStream) error {
 func (s *talkStream) outcome(err error, sentAll bool) error {
 	switch {
 	case err != nil:
-		return hangUp(err)
-	case !sentAll:
-		return errGone
-	case s.missing() > 0:
-		return fmt.Errorf("%w: %d frames had no answer", errGone, s.missing())
+		err = hangUp(err)
+	case !sentAll || s.received.Load() < s.sent.Load():
+		err = errGone
 	}
-	return nil
+	return s.orLost(err)
+}
+
+// orLost adds to errGone how much did not come back.
+func (s *talkStream) orLost(err error) error {
+	received, sent := s.received.Load(), s.sent.Load()
+	if !errors.Is(err, errGone) || received >= sent {
+		return err
+	}
+	return fmt.Errorf("%w: "+s.lost, err, received, sent)
 }
 
 // errGone is what the one typing wants to know, however it came about.
@@ -177,37 +199,89 @@ func plain(err error) error {
 }
 
 // rawStream copies bytes as they come.
-func rawStream(conn *net.TCPConn) *talkStream {
-	return &talkStream{
-		send:       func() error { _, err := io.Copy(conn, os.Stdin); return err },
-		recv:       func() error { _, err := io.Copy(os.Stdout, conn); return err },
+func rawStream(conn *net.TCPConn, out *replies) *talkStream {
+	s := &talkStream{
 		closeWrite: conn.CloseWrite,
-		missing:    func() int64 { return 0 },
+		lost:       "%d of %d bytes came back; if it speaks frames, leave out -raw",
 	}
+	s.send = func() error { _, err := io.Copy(counter{conn, &s.sent}, os.Stdin); return err }
+	s.recv = func() error {
+		_, err := io.Copy(counter{out, &s.received}, conn)
+		out.endLine()
+		return err
+	}
+	return s
+}
+
+// A counter counts bytes before it writes them: their echo may come back before
+// Write has returned.
+type counter struct {
+	io.Writer
+	n *atomic.Int64
+}
+
+func (c counter) Write(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	n, err := c.Writer.Write(p)
+	c.n.Add(int64(n - len(p)))
+	return n, err
 }
 
 // frameStream makes frames of lines and lines of frames.
-func frameStream(conn *framing.Conn) *talkStream {
-	var sent, received atomic.Int64
-	return &talkStream{
-		send:       func() error { return sendLines(conn, os.Stdin, &sent) },
-		recv:       func() error { return printFrames(os.Stdout, conn, &received) },
-		closeWrite: conn.CloseWrite,
-		missing:    func() int64 { return sent.Load() - received.Load() },
+func frameStream(conn *framing.Conn, out *replies) *talkStream {
+	s := &talkStream{closeWrite: conn.CloseWrite, lost: "%d of %d frames came back"}
+	s.send = func() error { return sendLines(conn, os.Stdin, &s.sent) }
+	s.recv = func() error { return printFrames(out, conn, &s.received) }
+	return s
+}
+
+// replies is standard output. On a terminal, where what is typed stands too, each
+// line of what came has a mark.
+type replies struct {
+	out    io.Writer
+	marked bool
+	inside bool // of a line, on a terminal
+}
+
+const replyMark = "← "
+
+func (r *replies) Write(p []byte) (int, error) {
+	if !r.marked {
+		return r.out.Write(p)
+	}
+	var marked []byte
+	for line := range bytes.Lines(p) {
+		if !r.inside {
+			marked = append(marked, replyMark...)
+		}
+		marked = append(marked, line...)
+		r.inside = !bytes.HasSuffix(line, []byte("\n"))
+	}
+	if _, err := r.out.Write(marked); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// endLine ends a last line without a newline: what follows is not a reply.
+func (r *replies) endLine() {
+	if r.inside {
+		fmt.Fprintln(r.out)
 	}
 }
 
 // sendLines sends each line of in, without its newline, as a frame; the last
-// one may lack the newline.
+// one may lack the newline. A frame is counted before it is sent: its echo may come
+// back before Send has returned.
 func sendLines(conn *framing.Conn, in io.Reader, sent *atomic.Int64) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine+1) // the newline is counted as well
 	lines.Split(splitLine)
 	for lines.Scan() {
+		sent.Add(1)
 		if err := conn.Send(lines.Bytes()); err != nil {
 			return err
 		}
-		sent.Add(1)
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
 		return fmt.Errorf("a line is longer than %d bytes", maxLine)
@@ -228,8 +302,7 @@ func splitLine(data []byte, atEOF bool) (advance int, line []byte, err error) {
 }
 
 // printFrames prints each frame as a line until the stream ends between two.
-func printFrames(out *os.File, conn *framing.Conn, received *atomic.Int64) error {
-	forHuman := cli.IsTerminal(out)
+func printFrames(out *replies, conn *framing.Conn, received *atomic.Int64) error {
 	for {
 		payload, err := conn.Recv()
 		if err == io.EOF {
@@ -243,7 +316,7 @@ func printFrames(out *os.File, conn *framing.Conn, received *atomic.Int64) error
 			return err
 		}
 		received.Add(1)
-		if forHuman {
+		if out.marked {
 			payload = printable(payload)
 		}
 		if _, err := out.Write(append(payload, '\n')); err != nil {

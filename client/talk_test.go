@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,11 @@ import (
 type outcome struct {
 	stdout, stderr string
 	status         int
+	from           string // the address that it says it is connected from
 }
+
+// connected is the first line of standard error, if there is a server.
+var connected = regexp.MustCompile(`\Atalk: connected to 127\.0\.0\.1:\d+ from (127\.0\.0\.1:\d+)\n`)
 
 // runTalk runs the built client with the given input until it ends.
 func runTalk(t *testing.T, client string, input io.Reader, args ...string) outcome {
@@ -33,11 +38,16 @@ func runTalk(t *testing.T, client string, input io.Reader, args ...string) outco
 	if ctx.Err() != nil {
 		t.Fatalf("talk did not end within %v\nstandard output: %.200q\nstandard error: %s", patience, &stdout, &stderr)
 	}
-	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	fits(t, stderr.String())
+	got := outcome{stdout: stdout.String(), stderr: flat(stderr.String()), status: cmd.ProcessState.ExitCode()}
+	if first := connected.FindStringSubmatch(stderr.String()); first != nil {
+		got.from, got.stderr = first[1], flat(strings.TrimPrefix(stderr.String(), first[0]))
+	}
+	return got
 }
 
 // wantOutcome compares a run with its expectation: the whole of standard
-// output, one line on standard error or none, and the exit status.
+// output, the error on standard error or none, and the exit status.
 func wantOutcome(t *testing.T, got outcome, stdout, stderr string, status int) {
 	t.Helper()
 	if got.stdout != stdout {
@@ -86,6 +96,8 @@ func TestTalk(t *testing.T) {
 		"operator":    talkOperator,
 		"frames sent": talkFramesSent,
 		"rungs":       talkRungs,
+		"connected":   talkConnected,
+		"bytes lost":  talkBytesLost,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, client) })
 	}
@@ -169,18 +181,18 @@ func talkHangUps(t *testing.T, client string) {
 	}{
 		"after an echo": {func(conn *net.TCPConn) {
 			conn.Write(readHello(conn))
-		}, endless(t), "hello\n", gone + "\n"},
+		}, endless(t), "hello\n", gone},
 		"reset": {func(conn *net.TCPConn) {
 			readHello(conn)
 			conn.SetLinger(0)
-		}, endless(t), "", gone + ": connection reset by peer\n"},
+		}, endless(t), "", gone + ": connection reset by peer: 0 of 1 frames came back"},
 		"inside a frame": {func(conn *net.TCPConn) {
 			conn.Write(readHello(conn)[:8])
-		}, endless(t), "", "talk: framing: the stream ended after 4 of 5 payload bytes: unexpected EOF\n"},
+		}, endless(t), "", "talk: framing: the stream ended after 4 of 5 payload bytes: unexpected EOF"},
 		"owing a frame": {func(conn *net.TCPConn) {
 			conn.Write(readHello(conn))
 			io.Copy(io.Discard, conn)
-		}, strings.NewReader("hello\nhello\n"), "hello\n", gone + ": 1 frames had no answer\n"},
+		}, strings.NewReader("hello\nhello\n"), "hello\n", gone + ": 1 of 2 frames came back"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := runTalk(t, client, test.input, "-addr", serveOne(t, test.serve))
@@ -196,11 +208,39 @@ func talkNotFrames(t *testing.T, client string) {
 	})
 	got := runTalk(t, client, endless(t), "-addr", addr)
 	want := "talk: framing: frame of 1213486160 bytes, the maximum is 67108864: " +
-		"does the server speak frames? -raw is for those that do not\n"
+		"does the server speak frames? -raw is for those that do not"
 	wantOutcome(t, got, "", want, 1)
 }
 
-// What an operator does wrong is one line.
+// The one who talks learns which of the server's clients it is.
+func talkConnected(t *testing.T, client string) {
+	seen := make(chan string, 1)
+	addr := serveOne(t, func(conn *net.TCPConn) {
+		seen <- conn.RemoteAddr().String()
+		echo(conn)
+	})
+	if got := runTalk(t, client, strings.NewReader("a\n"), "-addr", addr); got.from != <-seen {
+		t.Errorf("it says that it is connected from %q", got.from)
+	}
+}
+
+// With -raw, a server that keeps bytes, as one of frames does, is not left without a
+// word.
+func talkBytesLost(t *testing.T, client string) {
+	const lost = "talk: the server closed the connection: %d of 6 bytes came back; if it speaks frames, leave out -raw"
+	for _, n := range []int64{0, 4} {
+		addr := serveOne(t, func(conn *net.TCPConn) {
+			io.CopyN(conn, conn, n)
+			io.Copy(io.Discard, conn)
+		})
+		got := runTalk(t, client, strings.NewReader("hello\n"), "-raw", "-addr", addr)
+		wantOutcome(t, got, "hello\n"[:n], fmt.Sprintf(lost, n), 1)
+	}
+	hasty := serveOne(t, func(conn *net.TCPConn) { io.ReadFull(conn, make([]byte, 6)) })
+	wantOutcome(t, runTalk(t, client, endless(t), "-raw", "-addr", hasty), "", fmt.Sprintf(lost, 0), 1)
+}
+
+// What an operator does wrong is one sentence.
 func talkOperator(t *testing.T, client string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -209,12 +249,12 @@ func talkOperator(t *testing.T, client string) {
 	nobody := listener.Addr().String()
 	listener.Close()
 
-	refused := "talk: dial %s: connection refused (is a rung running? go run ./%s)\n"
+	refused := "talk: dial %s: connection refused is a rung running? go run ./%s"
 	wantOutcome(t, runTalk(t, client, nil, "-addr", nobody), "", fmt.Sprintf(refused, nobody, "05-framing"), 1)
 	wantOutcome(t, runTalk(t, client, nil, "-raw", "-addr", nobody), "", fmt.Sprintf(refused, nobody, "04-kqueue"), 1)
-	wantOutcome(t, runTalk(t, client, nil, "-addr", "nowhere"), "", "talk: dial nowhere: address nowhere: missing port in address\n", 1)
-	wantOutcome(t, runTalk(t, client, nil, "-port", "9"), "", "talk: flag provided but not defined: -port (-h lists the flags)\n", 2)
-	wantOutcome(t, runTalk(t, client, nil, "hello"), "", "talk: unexpected argument \"hello\" (-h lists the flags)\n", 2)
+	wantOutcome(t, runTalk(t, client, nil, "-addr", "nowhere"), "", "talk: dial nowhere: address nowhere: missing port in address", 1)
+	wantOutcome(t, runTalk(t, client, nil, "-port", "9"), "", "talk: flag provided but not defined: -port (-h lists the flags)", 2)
+	wantOutcome(t, runTalk(t, client, nil, "hello"), "", "talk: unexpected argument \"hello\" (-h lists the flags)", 2)
 	if got := runTalk(t, client, nil, "-h"); got.status != 0 || got.stderr != "" || !strings.HasPrefix(got.stdout, "usage: ") {
 		t.Errorf("-h: status %d, standard error %q, standard output %q", got.status, got.stderr, got.stdout)
 	}
@@ -249,7 +289,29 @@ func talkRungs(t *testing.T, client string) {
 		addr := serveRung(t, "../05-framing")
 		wantOutcome(t, runTalk(t, client, strings.NewReader("a\nb\n"), "-addr", addr), "a\nb\n", "", 0)
 		wantOutcome(t, runTalk(t, client, strings.NewReader(input), "-addr", addr), input, "", 0)
+		if got := runTalk(t, client, strings.NewReader("hello\n"), "-raw", "-addr", addr); got.status != 1 || !strings.Contains(got.stderr, "0 of 6 bytes came back") {
+			t.Errorf("-raw: exit status %d, standard error %q", got.status, got.stderr)
+		}
 	})
+}
+
+// On a terminal each line of a reply has a mark, wherever the reads end; in a pipe
+// there is none.
+func TestReplies(t *testing.T) {
+	for _, marked := range []bool{true, false} {
+		var out strings.Builder
+		r := &replies{out: &out, marked: marked}
+		for _, piece := range []string{"he", "llo\n", "", "\nworld\n\xff", "?"} {
+			if n, err := r.Write([]byte(piece)); n != len(piece) || err != nil {
+				t.Errorf("%q: %d bytes, %v", piece, n, err)
+			}
+		}
+		r.endLine()
+		want := map[bool]string{true: "← hello\n← \n← world\n← \xff?\n", false: "hello\n\nworld\n\xff?"}[marked]
+		if out.String() != want {
+			t.Errorf("marked %v: %q, want %q", marked, &out, want)
+		}
+	}
 }
 
 func TestPrintable(t *testing.T) {
