@@ -100,7 +100,7 @@ func parseWatch(flags *flag.FlagSet, args []string) (*watchOrder, error) {
 	case len(names) > 1:
 		return nil, fmt.Errorf("one rung at a time, not %s", strings.Join(names, " and "))
 	case o.stranger != nil && (len(o.stranger) == 0 || len(names) > 0 || o.record+o.publish != ""):
-		return nil, errors.New("-- takes a command, and cannot be combined with a rung, -record or -publish")
+		return nil, errors.New("-- needs a command, and takes no rung or recording")
 	case (o.record == "") != (o.script == ""):
 		return nil, errors.New("-record and -script go together")
 	case o.publish != "" && (o.record != "" || len(names) > 0):

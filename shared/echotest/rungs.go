@@ -3,7 +3,6 @@ package echotest
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // A Rung is one of the five servers, and the promises that its echo_test.go names.
@@ -35,7 +34,7 @@ func FindRung(name string) (Rung, error) {
 		return name == r.Folder || name == r.Folder[:2] || name == r.Folder[1:2]
 	})
 	if i < 0 {
-		return Rung{}, fmt.Errorf("no rung %q: there are %s", name, strings.Join(Folders(), ", "))
+		return Rung{}, fmt.Errorf("no rung %q: there are 01 to %s", name, Rungs[len(Rungs)-1].Folder[:2])
 	}
 	return Rungs[i], nil
 }
