@@ -8,6 +8,7 @@ require (
 	example/tcpladder/04-kqueue v0.0.0
 	example/tcpladder/05-framing v0.0.0
 	example/tcpladder/shared v0.0.0
+	github.com/yuin/goldmark v1.8.7
 	golang.org/x/sys v0.49.0
 )
 
