@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,7 +49,7 @@ func onPaper(t *testing.T, b *book) paper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.pages = strings.Split(strings.TrimSuffix(p.poppler(t, "pdftotext", p.file, "-"), "\f"), "\f")
+	p.pages = strings.Split(strings.TrimSuffix(p.poppler(t, "pdftotext", "-layout", p.file, "-"), "\f"), "\f")
 	if len(p.pages) != n {
 		t.Fatalf("print counts %d pages, poppler %d", n, len(p.pages))
 	}
@@ -101,9 +102,10 @@ var contentsLine = regexp.MustCompile(`(?m)^ *(.*\S) +(\d+)$`)
 
 // contents: each heading that the contents name is on the page that they name.
 func (p paper) contents(t *testing.T, b *book) {
-	last := strings.Index(strings.Join(p.pages, "\f"), "\f"+b.texts[0].title)
-	front := strings.Count(strings.Join(p.pages, "\f")[:max(0, last)], "\f") + 1
-	text := p.poppler(t, "pdftotext", "-layout", "-f", "2", "-l", strconv.Itoa(front), p.file, "-")
+	front := slices.IndexFunc(p.pages, func(page string) bool {
+		return strings.HasPrefix(strings.TrimSpace(page), b.texts[0].title)
+	})
+	text := strings.Join(p.pages[1:max(1, front)], "\n")
 	lines := contentsLine.FindAllStringSubmatch(text, -1)
 	for _, line := range lines {
 		page, err := strconv.Atoi(line[2])

@@ -56,7 +56,7 @@ var (
 	anyPre    = regexp.MustCompile(`<pre[^>]*>`)
 	aLine     = regexp.MustCompile(`<span class="line[^"]*">([^<]*)</span>`)
 	aBlock    = regexp.MustCompile(`(?s)<div class="block">\n(.*?)</div>\n`)
-	anyPicure = regexp.MustCompile(`<img src="([^"]{0,20})`)
+	anyPicure = regexp.MustCompile(`<img [^>]*?src="([^"]{0,20})`)
 )
 
 // source returns the Markdown of a text that is for students.
@@ -308,7 +308,7 @@ func TestOpenAndEmbedded(t *testing.T) {
 	}
 	for _, want := range []string{
 		`<div class="details"><p class="summary">A ` + "`hint`" + `?</p>`, "<p>open</p>\n</div>",
-		`<img src="data:image/svg+xml;base64,` + base64.StdEncoding.EncodeToString([]byte("<svg/>")) + `" alt="words">`,
+		`<img class="." src="data:image/svg+xml;base64,` + base64.StdEncoding.EncodeToString([]byte("<svg/>")) + `" alt="words">`,
 	} {
 		if !strings.Contains(one.body, want) {
 			t.Errorf("not %s in\n%s", want, one.body)

@@ -129,7 +129,17 @@ func (p *printer) heading(w util.BufWriter, _ []byte, node ast.Node, entering bo
 	return ast.WalkContinue, nil
 }
 
-// paragraph keeps a line that announces a block of code on the page of that block.
+func isCode(node ast.Node) bool {
+	return node != nil && (node.Kind() == ast.KindFencedCodeBlock || node.Kind() == ast.KindCodeBlock)
+}
+
+// isPicture reports whether a node is a paragraph that begins with a picture.
+func isPicture(node ast.Node) bool {
+	return node != nil && node.Kind() == ast.KindParagraph && node.FirstChild() != nil && node.FirstChild().Kind() == ast.KindImage
+}
+
+// paragraph keeps a line that announces code, and what comes before a picture, on the
+// page of that.
 func (p *printer) paragraph(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
 	if !entering {
 		w.WriteString("</p>\n")
@@ -139,8 +149,8 @@ func (p *printer) paragraph(w util.BufWriter, _ []byte, node ast.Node, entering 
 	for next != nil && next.Kind() == ast.KindHTMLBlock && p.block(next) == "" {
 		next = next.NextSibling()
 	}
-	leads := next != nil && (next.Kind() == ast.KindFencedCodeBlock || next.Kind() == ast.KindCodeBlock)
-	if leads && strings.HasSuffix(plain(node, p.tree.source), ":") {
+	announces := strings.HasSuffix(plain(node, p.tree.source), ":")
+	if isPicture(next) || isCode(next) && announces {
 		w.WriteString(`<p class="leads">`)
 	} else {
 		w.WriteString("<p>")
@@ -177,7 +187,7 @@ func (p *printer) image(w util.BufWriter, source []byte, node ast.Node, entering
 	if err != nil {
 		return ast.WalkStop, err
 	}
-	fmt.Fprintf(w, "<img src=\"data:%s;base64,%s\" alt=\"%s\">", mime.TypeByExtension(path.Ext(name)),
+	fmt.Fprintf(w, "<img class=\"%s\" src=\"data:%s;base64,%s\" alt=\"%s\">", path.Base(path.Dir(name)), mime.TypeByExtension(path.Ext(name)),
 		base64.StdEncoding.EncodeToString(picture), html.EscapeString(plain(node, source)))
 	return ast.WalkSkipChildren, nil
 }
