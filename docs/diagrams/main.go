@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"example/tcpladder/docs/internal/weave"
+	"example/tcpladder/shared/proc"
 )
 
 const about = `usage: go run ./docs/diagrams
@@ -34,7 +35,10 @@ func main() {
 		}
 		return
 	}
-	if err := drawAll(); err != nil {
+	proc.ExitOnSignal()
+	err := drawAll()
+	proc.CleanUp()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "diagrams:", err)
 		os.Exit(1)
 	}
