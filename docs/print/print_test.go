@@ -6,13 +6,21 @@ import (
 	"fmt"
 	"html"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 )
+
+// all is made once: it only reads files.
+var all = sync.OnceValues(func() (*book, error) {
+	_, err := os.Stat("../quiz.md") // a handout may be without it
+	return newBook("../..", options{quiz: err == nil, exercises: true})
+})
 
 // everything returns the book with all that can be printed. It skips a test where
 // only the compiled tests are.
@@ -21,7 +29,7 @@ func everything(t *testing.T) *book {
 	if _, err := os.Stat("style.css"); err != nil {
 		t.Skip("there are no sources here")
 	}
-	b, err := newBook("../..", options{quiz: true, exercises: true})
+	b, err := all()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,5 +380,22 @@ func TestPagesOfPDF(t *testing.T) {
 	}
 	if _, err := destinations(strings.ReplaceAll(pdf, "[1 0 R", "[9 0 R"), order); err == nil {
 		t.Error("an anchor on no page is no error")
+	}
+}
+
+// TestClientStaysLight: who only runs the client builds no Markdown.
+func TestClientStaysLight(t *testing.T) {
+	everything(t)
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("there is no go command to ask for dependencies")
+	}
+	list := exec.Command("go", "list", "-deps", "./client")
+	list.Dir = "../.."
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("%v: %v", list, err)
+	}
+	if strings.Contains(string(out), "goldmark") {
+		t.Error("the client depends on goldmark")
 	}
 }
