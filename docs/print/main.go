@@ -22,8 +22,9 @@ import (
 const about = `usage: go run ./docs/print [flags] FILE.pdf
 
 Prints the five chapters as one PDF: A4, with contents, page numbers, and the
-links of each chapter at its end. It needs chromium. With FILE.html it writes
-the page that chromium would print, without page numbers in the contents.
+links of each chapter at its end. It needs chromium (131 or later). With
+FILE.html it writes the page that chromium would print, without the numbers of
+pages in the contents.
 
 `
 
