@@ -24,6 +24,10 @@ var commands = []command{
 	{"check", "hold the rungs, or any server, to their promises", check},
 	{"bench", "measure a server under load, also against another one", bench},
 	{"watch", "see a rung, its clients and the kernel between them, in the browser", watchRung},
+	// teacher
+	{"handout", "make a copy of the course for students, without the solutions", handOut},
+	{"compare", "show a student's attempt at an exercise next to its solution", compare},
+	// /teacher
 }
 
 func main() { os.Exit(dispatch(os.Args[1:])) }

@@ -2,8 +2,10 @@ module example/tcpladder/docs
 
 go 1.26.0
 
+// teacher
 ignore ./exercises/solutions // parts of programs: see exercises/README.md
 
+// /teacher
 require (
 	example/tcpladder/04-kqueue v0.0.0
 	example/tcpladder/05-framing v0.0.0

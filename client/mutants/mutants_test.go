@@ -388,6 +388,21 @@ func fits(t *testing.T, text string) {
 	}
 }
 
+// teacher
+
+// An attempt at an exercise is asked about with the test that its solution has.
+func TestExerciseTest(t *testing.T) {
+	text, err := os.ReadFile("../../docs/exercises/solutions/exercise_test.go")
+	if err != nil {
+		t.Skipf("there are no solutions here: %v", err)
+	}
+	if exerciseTest != string(text) {
+		t.Errorf("exerciseTest is\n%s, and the test of solutions is\n%s", exerciseTest, text)
+	}
+}
+
+// /teacher
+
 func TestCommandLine(t *testing.T) {
 	fits(t, about)
 	for _, args := range [][]string{{}, {"foo"}, {"-foo", "01"}, {"-n", "-1", "01"}, {"-only", "(", "01"}, {"-survivors", "01"},

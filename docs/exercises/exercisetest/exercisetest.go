@@ -5,7 +5,7 @@
 // [Run] is for the test of a solution, [Test] for a test that has built programs,
 // and [Exercise.Checks] for other callers.
 //
-// The whole test of a solution, see docs/exercises/solutions, is:
+// The whole test of a solution is:
 //
 //	func TestMain(m *testing.M) { exercisetest.Main(m, main) }
 //	func TestExercise(t *testing.T) { exercisetest.Run(t) }

@@ -1,4 +1,4 @@
-package exercises_test
+package solutionstest
 
 import (
 	"crypto/sha256"
@@ -22,7 +22,7 @@ const differences = exercises + "/solutions/differences.txt"
 
 var record = flag.Bool("record", false, "write the overlay and the differences as they are")
 
-const toRecord = "go test -run 'TestOverlay|TestCopies' ./docs/exercises -record"
+const toRecord = "go test -run 'TestOverlay|TestCopies' ./docs/exercises/solutionstest -record"
 
 // TestOverlay compares the overlay with the files that are there. All solutions
 // have one test.
