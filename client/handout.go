@@ -99,6 +99,9 @@ func makeHandout(ctx context.Context, w io.Writer, dir string, vendor bool) (err
 	_, e := os.Stat(dir)
 	isNew := errors.Is(e, fs.ErrNotExist)
 	defer func() {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
 		if err != nil {
 			handout.Remove(dir, isNew)
 		}

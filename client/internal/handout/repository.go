@@ -225,8 +225,9 @@ func output(cmd *exec.Cmd, dir string) ([]byte, error) {
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()
 	if err != nil {
-		first, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
-		err = fmt.Errorf("%s %s: %w: %s", filepath.Base(cmd.Args[0]), cmd.Args[1], err, first)
+		first := strings.SplitN(complaint.String(), "\n", 4) // package by package, the reason last
+		said := strings.Join(strings.Fields(strings.Join(first[:min(3, len(first))], " ")), " ")
+		err = fmt.Errorf("%s %s: %w: %s", filepath.Base(cmd.Args[0]), cmd.Args[1], err, said)
 	}
 	return out, err
 }
