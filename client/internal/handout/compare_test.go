@@ -24,10 +24,15 @@ func write(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-func TestCompare(t *testing.T) {
+func needDiff(t *testing.T) {
+	t.Helper()
 	if _, err := exec.LookPath("diff"); err != nil {
 		t.Skip("there is no diff here")
 	}
+}
+
+func TestCompare(t *testing.T) {
+	needDiff(t)
 	course := write(t, map[string]string{
 		"docs/exercises/09-x/main.go":            "package main\n",
 		"docs/exercises/09-x/part.go":            "package main\n\n// Your part.\n",
@@ -65,9 +70,7 @@ func TestCompare(t *testing.T) {
 
 // The diffs of different systems leave different gaps between the two columns.
 func TestSideBySide(t *testing.T) {
-	if _, err := exec.LookPath("diff"); err != nil {
-		t.Skip("there is no diff here")
-	}
+	needDiff(t)
 	course := write(t, map[string]string{"docs/exercises/09-x/a.go": "package a\n", "docs/exercises/solutions/09-x/a.go": "package one\n"})
 	got, err := Compare(course, "09-x", write(t, map[string]string{"a.go": "package two\n"}), t.TempDir(), []string{"-y", "-W", "60"})
 	if want := "solution/a.go | submission/a.go package one | package two"; err != nil || strings.Join(strings.Fields(got), " ") != want {
@@ -76,6 +79,7 @@ func TestSideBySide(t *testing.T) {
 }
 
 func TestNothingToCompare(t *testing.T) {
+	needDiff(t)
 	course := write(t, map[string]string{"docs/exercises/09-x/main.go": "package main\n", "docs/exercises/solutions/09-x/main.go": "package main\n"})
 	long := strings.Repeat("x", longest+1)
 	for want, dir := range map[string]string{
