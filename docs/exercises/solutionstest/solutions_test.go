@@ -122,7 +122,8 @@ func TestFolders(t *testing.T) {
 		names = append(names, e.Name)
 	}
 	slices.Sort(names)
-	if found := folders(t, "../solutions"); !slices.Equal(found, names) {
+	isAttempts := func(name string) bool { return name == "attempts" } // which need not pass
+	if found := slices.DeleteFunc(folders(t, "../solutions"), isAttempts); !slices.Equal(found, names) {
 		t.Errorf("there are solutions of %v, and checks of %v", found, names)
 	}
 	if found := folders(t, ".."); !slices.Equal(found, append(names, "exercisetest", "solutions", "solutionstest")) {
