@@ -53,7 +53,7 @@ var causes = []cause{
 		says: "the loop still has the descriptor of a closed client ({fact}): call Remove before the descriptor is closed, on every path on which a client ends"},
 	{name: "closed-not-removed", sure: true, chapter: chapter2,
 		when: func(e *evidence) bool { return e.saidFact(badDescriptor) && !e.said("accept: bad") },
-		says: "a descriptor is used after close(2) ({fact}): wherever a client is closed, delete it from the map and from the loop too"},
+		says: "a descriptor is used after close(2) ({fact}): wherever a client is closed, delete it from the map and from the loop too, and stop its timers"},
 	{name: "read-eagain", sure: true, chapter: chapter2,
 		when: func(e *evidence) bool { return e.said("read: resource temporarily unavailable") },
 		says: "EAGAIN from read(2) is treated as an error, and ends the client: it only means that there is nothing to read yet. Return no error, and read again later"},

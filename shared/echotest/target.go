@@ -28,6 +28,8 @@ type Target struct {
 	here bool     // and can be built from the working directory, to see its -h alone
 	addr string   // or the address it listens on
 
+	sources Sources // of the program, if they are at hand
+
 	until time.Time       // when checks of it end; zero: each has its own time
 	ctx   context.Context // of the check under way; nil: it has no deadline
 }
@@ -51,6 +53,23 @@ func (t *Target) Promising(p Promises) *Target {
 	other.Promises = p
 	return &other
 }
+
+// Sources says where the sources of a program are, for the go command.
+type Sources struct {
+	Dir     string // in which it is run
+	Package string // as it is called there
+	Overlay string // for -overlay, relative to Dir; may be empty
+}
+
+// From is the same target, whose sources are at hand.
+func (t *Target) From(s Sources) *Target {
+	other := *t
+	other.sources = s
+	return &other
+}
+
+// Sources returns where they are, and whether they are at hand.
+func (t *Target) Sources() (s Sources, found bool) { return t.sources, t.sources.Package != "" }
 
 // WithFlags is the same target, always started with these flags before others.
 func (t *Target) WithFlags(flags ...string) *Target {

@@ -26,6 +26,9 @@ const acceptPause = 100 * time.Millisecond
 var spin = cli.Duration("spin", 50*time.Microsecond,
 	"ask for events for this `duration` before going to sleep; 0s: sleep at once")
 
+var tick = cli.Duration("tick", 0,
+	"wake up at this `duration` by a timer that does nothing; 0s: never")
+
 type server struct {
 	loop         *eventloop.Loop
 	retry        *eventloop.Timer
@@ -52,6 +55,9 @@ func serve(ctx context.Context, listener int) error {
 		buf: make([]byte, bufferSize)}
 	if err := loop.Add(listener, s.accept); err != nil {
 		return err
+	}
+	if *tick > 0 {
+		loop.Every(*tick, func() {})
 	}
 	context.AfterFunc(ctx, loop.Stop) // what is unsent is lost
 	return loop.Run()

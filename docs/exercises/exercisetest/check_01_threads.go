@@ -4,14 +4,20 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"example/tcpladder/shared/echotest"
+	"example/tcpladder/shared/proc"
 )
 
 var threads = Exercise{
 	Name:     "01-threads",
 	Rung:     "01-blocking",
 	Promises: echotest.Promises{Concurrent: true, Sleeps: true},
+	NotGraded: []string{
+		"your predictions, and what you noticed",
+		"a data race that harms no byte: go run -race may show one",
+	},
 	Checks: append([]echotest.Check{
 		{Name: "three-at-once", Proof: on(threeAtOnce),
 			Promise: "three clients who take their time are served at once",
@@ -19,6 +25,9 @@ var threads = Exercise{
 		{Name: "nothing-shared", Proof: on(nothingShared),
 			Promise: "each client gets its own bytes, also when all send at once",
 			Cause:   "two goroutines use one buffer"},
+		{Name: "a-thread-each", Proof: on(aThreadEach),
+			Promise: "40 clients are served at once, and a thread sleeps in read(2) for each: the descriptors block",
+			Cause:   "a fixed number of goroutines serves, or nothing blocks: package net, O_NONBLOCK or an event loop have a few threads for any number of clients"},
 		// There are no turns: the kernel shares the time out between the threads, and
 		// each has a buffer. The one that accepts blocks, or sleeps out its pause. And
 		// calls overlap, so -v shows one that has begun and another that returns.
@@ -47,6 +56,39 @@ func threeAtOnce(s *server) error {
 		}
 	}
 	return nil
+}
+
+// aThreadEach counts the threads that sleep in read(2), which may take a moment.
+func aThreadEach(s *server) error {
+	const clients = 40
+	for i := range clients {
+		c, err := s.Connect(0)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.Exchange("hello", "hello"); err != nil {
+			return echotest.After(err, fmt.Sprintf("client %d of %d, with the others connected", i+1, clients))
+		}
+	}
+	reading, all := 0, 0
+	for deadline := time.Now().Add(proc.Patience / 5); time.Now().Before(deadline); <-time.After(time.Millisecond) {
+		list, err := s.Threads()
+		if err != nil {
+			return err
+		}
+		reading, all = 0, len(list)
+		for _, t := range list {
+			if t.Call == "read" {
+				reading++
+			}
+		}
+		if reading >= clients {
+			return nil
+		}
+	}
+	return &echotest.Failure{Sent: fmt.Sprintf("%d clients, all silent now", clients), Want: fmt.Sprintf("%d threads asleep in read", clients),
+		Got: fmt.Sprintf("%d of %d threads are", reading, all)}
 }
 
 // nothingShared has eight clients send 2 MiB each, of one letter each: a letter of

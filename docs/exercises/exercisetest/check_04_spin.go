@@ -2,9 +2,8 @@ package exercisetest
 
 import (
 	"fmt"
+	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"example/tcpladder/shared/echotest"
 	"example/tcpladder/shared/proc"
@@ -14,108 +13,116 @@ var spin = Exercise{
 	Name:     "04-spin",
 	Rung:     "04-kqueue",
 	Promises: echotest.Promises{Concurrent: true, Sleeps: true},
+	NotGraded: []string{
+		"your predictions and measurements",
+	},
 	Checks: append([]echotest.Check{
-		{Name: "spins", Alone: true, Proof: spinSpins,
-			Promise: "with -spin 50ms a client that answers within that time finds the server awake",
+		{Name: "spins", Alone: true, Proof: on(spinSpins, "-spin", "1s"),
+			Promise: "with -spin 1s a client that speaks within that time finds the server awake",
 			Cause:   "the wait goes to sleep in the kernel at once, or the flag is not looked at"},
-		{Name: "sleeps-at-0", Alone: true, Proof: spinNot,
+		{Name: "sleeps-at-0", Alone: true, Proof: on(spinNot, "-spin", "0s"),
 			Promise: "with -spin 0s the server is 04 again: it sleeps before each message",
 			Cause:   "it spins for another time than that of the flag"},
-		{Name: "then-sleeps", Alone: true, Proof: spinIdle,
+		{Name: "then-sleeps", Alone: true, Proof: on(spinIdle, "-spin", "1ms"),
 			Promise: "when nobody says anything for longer than that, no CPU is used",
 			Cause:   "after a spin that brought nothing there is another one, instead of a wait in the kernel"},
+		{Name: "asks-while-spinning", Proof: on(spinAsks, "-spin", "3s"),
+			Promise: "with -spin 3s a message that comes while the server spins is answered at once",
+			Cause:   "the time is only burnt: ask with l.poller.wait(0) on every round, and stop when something is there"},
+		{Name: "only-after-events", Alone: true, Proof: on(spinOnlyAfterEvents, "-spin", "10s", "-tick", "100ms"),
+			Promise: "it spins only after a wait that brought events, and a timer that becomes due ends the spin",
+			Cause:   "it spins before every sleep: a timer makes an event no more likely. Remember whether the last wait brought events"},
 	}, echoChecks(echotest.Promises{Concurrent: true, Sleeps: true})...),
 }
 
-// spinShare returns the share of a CPU that a server uses, and the share that it
-// wants, for a client that makes n round trips with a pause after each.
-func spinShare(p *echotest.Target, flag string, n int, pause time.Duration) (used, wanted float64, err error) {
-	if proc.RaceEnabled {
-		return 0, 0, echotest.Skipf("CPU is not judged with the race detector")
-	}
-	s, err := serve(p, "-spin", flag)
+func spinSpins(s *server) error {
+	c, err := s.greets()
 	if err != nil {
-		return 0, 0, err
-	}
-	defer s.Kill()
-	c, err := s.Connect(0)
-	if err != nil {
-		return 0, 0, s.Explain(err)
+		return err
 	}
 	defer c.Close()
-	start := time.Now()
-	for range n {
+	for deadline := time.Now().Add(proc.Patience / 2); time.Now().Before(deadline); {
 		if err := c.Exchange("hello", "hello"); err != nil {
-			return 0, 0, s.Explain(err)
-		}
-		<-time.After(pause) // nothing is waited for: this is what is measured
-	}
-	took := time.Since(start)
-	total, err := s.Wanted()
-	if err == nil {
-		err = s.Explain(s.StopBy(unix.SIGTERM, promptly))
-	}
-	return s.shareOf(took), float64(total) / float64(took), err
-}
-
-// spinSpins looks for one busy run: outside Linux, a server that has to wait for its
-// CPU does not look busy.
-func spinSpins(p *echotest.Target) error {
-	var most float64
-	for range 5 {
-		_, share, err := spinShare(p, "50ms", 50, 10*time.Millisecond)
-		if err != nil {
 			return err
 		}
-		if most = max(most, share); most > 0.4 {
+		for range 20 { // the Go scheduler may move it to another thread meanwhile
+			if awake, err := s.awake(5 * time.Millisecond); awake || err != nil {
+				return err
+			}
+		}
+	}
+	return &echotest.Failure{Sent: "-spin 1s, and a message now and then", Want: "a thread that stays awake after it", Got: "all sleep, whenever one looks"}
+}
+
+// spinNot has a client speak now and then; a spin of 20 ms or more would fill the
+// pauses.
+func spinNot(s *server) error {
+	c, err := s.greets()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var speaking sync.WaitGroup
+	defer speaking.Wait()
+	stop := make(chan bool)
+	defer close(stop)
+	speaking.Go(func() {
+		for c.Exchange("hello", "hello") == nil {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond): // a pause: it speaks now and then
+			}
+		}
+	})
+	return s.rests("-spin 0s, a round trip each 20 ms")
+}
+
+func spinIdle(s *server) error {
+	c, err := s.greets()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return s.rests("-spin 1ms; hello, and then nothing")
+}
+
+// spinAsks has a client speak again as soon as it is answered, while the server spins.
+// A server that does not ask answers after the spin.
+func spinAsks(s *server) error {
+	c, err := s.Connect(0)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var took time.Duration
+	for range 3 {
+		if err := c.Exchange("hello", "hello"); err != nil {
+			return err
+		}
+		start := time.Now()
+		if err := c.Exchange("again", "again"); err != nil {
+			return echotest.After(err, "hello, and as soon as it is back")
+		}
+		if took = time.Since(start); took < time.Second {
 			return nil
 		}
 	}
-	return &echotest.Failure{Sent: "-spin 50ms, a round trip each 10 ms", Want: "more than 40 % of a CPU", Got: fmt.Sprintf("%.0f %%", most*100)}
+	return &echotest.Failure{Sent: "again, as soon as hello is back, with -spin 3s", Want: "the answer within 1s, once in three times", Got: fmt.Sprintf("after %v", took)}
 }
 
-func spinNot(p *echotest.Target) error {
-	share, _, err := spinShare(p, "0s", 50, 10*time.Millisecond)
-	if err == nil && share > 0.25 {
-		err = &echotest.Failure{Sent: "-spin 0s, a round trip each 10 ms", Want: "less than 25 % of a CPU", Got: fmt.Sprintf("%.0f %%", share*100)}
+// spinOnlyAfterEvents has a timer, first without any client, and then with one who
+// has said something.
+func spinOnlyAfterEvents(s *server) error {
+	if err := s.rests("no client, and a timer each 100ms"); err != nil {
+		return err
 	}
-	return err
-}
-
-func spinIdle(p *echotest.Target) error {
-	share, _, err := spinShare(p, "1ms", 3, 200*time.Millisecond)
-	if err == nil && share > 0.25 {
-		err = &echotest.Failure{Sent: "-spin 1ms, a round trip each 200 ms", Want: "less than 25 % of a CPU", Got: fmt.Sprintf("%.0f %%", share*100)}
-	}
-	return err
-}
-
-// idleShare gives the share of a CPU that a server needs for three clients who
-// have said something once, and now say nothing.
-func idleShare(p *echotest.Target, flags ...string) (share float64, err error) {
-	if proc.RaceEnabled {
-		return 0, echotest.Skipf("CPU is not judged with the race detector")
-	}
-	s, err := serve(p, flags...)
+	c, err := s.greets()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer s.Kill()
-	start := time.Now()
-	for range 3 {
-		c, err := s.Connect(0)
-		if err != nil {
-			return 0, s.Explain(err)
-		}
-		defer c.Close()
-		if err := c.Exchange("hello", "hello"); err != nil {
-			return 0, s.Explain(err)
-		}
-	}
-	<-time.After(400 * time.Millisecond) // nothing is waited for: this is what is measured
-	took := time.Since(start)
-	if err := s.StopBy(unix.SIGTERM, promptly); err != nil {
-		return 0, s.Explain(err)
-	}
-	return s.shareOf(took), nil
+	defer c.Close()
+	return echotest.Amend(s.rests("hello, and then nothing, with a timer each 100ms"), func(f *echotest.Failure) {
+		f.Cause = "a timer that becomes due does not end the spin: spin no longer than min(d, l.Spin), and take the next wait for one that brought no events"
+	})
 }

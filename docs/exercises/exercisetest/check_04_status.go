@@ -19,10 +19,20 @@ var status = Exercise{
 	Name:     "04-status",
 	Rung:     "04-kqueue",
 	Promises: echotest.Promises{Concurrent: true, Sleeps: true},
+	NotGraded: []string{
+		"your predictions",
+		"a data race with a goroutine that writes nothing",
+	},
 	Checks: append([]echotest.Check{
+		{Name: "on-the-loop", Proof: statusOnLoop,
+			Promise: "the beat is a timer of the loop: the thread that waits for the clients wakes up for it",
+			Cause:   "a goroutine or a timer of package time broadcasts while the loop serves: both use the clients at the same time"},
 		{Name: "counts", Proof: on(statusCounts, "-status", "50ms"),
 			Promise: "every client is sent, beat after beat, how many are connected",
-			Cause:   "no timer is set, or the line is not exactly: Server status: N active connections"},
+			Cause:   noStatusLine},
+		{Name: "late-beat", Alone: true, Proof: on(statusLate, "-status", "200ms"),
+			Promise: "a beat that comes late does not delay those after it",
+			Cause:   "the next beat is counted from the end of the last one, so that the beat drifts: Every keeps it, a new After at the end of each call does not"},
 		{Name: "keeps-the-beat", Alone: true, Proof: on(statusBeat, "-status", "50ms"),
 			Promise: "the beat is kept, however much the clients say",
 			Cause:   "each event starts the wait for the beat again, or each event is taken for a beat"},
@@ -32,7 +42,7 @@ var status = Exercise{
 		{Name: "adds-no-latency", Alone: true, Proof: on(statusLatency, "-status", "2s"),
 			Promise: "an echo does not wait for the beat",
 			Cause:   "the loop sleeps for a fixed time instead of until the next event or timer"},
-		{Name: "sleeps-between", Alone: true, Proof: statusSleeps,
+		{Name: "sleeps-between", Alone: true, Proof: on(statusSleeps, "-status", "100ms"),
 			Promise: "between two beats no CPU is used",
 			Cause:   "the clock is looked at again and again, instead of a timer of the loop"},
 		{Name: "slow-reader", Proof: on(statusSlowReader, "-status", "5ms"),
@@ -46,6 +56,8 @@ var status = Exercise{
 	}, withFlags(without(echoChecks(echotest.Promises{Concurrent: true, Sleeps: true}), "narration-json", "narration-state"),
 		"-status", "0s", "-max-clients", "100000")...),
 }
+
+const noStatusLine = "no timer is set, or the line is not exactly: Server status: N active connections"
 
 var statusLine = regexp.MustCompile(`^Server status: (\d+) active connections$`)
 
@@ -117,6 +129,79 @@ func statusCounts(s *server) error {
 	all[1].SetLinger(0) // a reset
 	all[1].Close()
 	return echotest.After(all[2].statusBecomes(1), "3 clients connect, one closes, one resets")
+}
+
+// statusOnLoop has four clients, all silent: nothing but the beat can wake the loop.
+func statusOnLoop(p *echotest.Target) error {
+	s, err := serve(p, "-status", "20ms")
+	if err != nil {
+		return err
+	}
+	defer s.Kill()
+	var all [4]*lineClient
+	for i := range all {
+		if all[i], err = s.dialLines(); err != nil {
+			return s.Explain(err)
+		}
+		defer all[i].Close()
+	}
+	beat := func() error {
+		for _, c := range all {
+			if _, err := c.status(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err = echotest.Amend(beat(), func(f *echotest.Failure) { f.Cause = noStatusLine })
+	poller := -1
+	if err == nil {
+		poller, err = s.onLoop(p, nil, all[0].LocalAddr(), all[3].LocalAddr())
+	}
+	if err == nil {
+		err = s.wakesLoop(p, poller, "a status line for each of 4 clients", beat)
+	}
+	if err == nil {
+		err = s.StopBy(unix.SIGTERM, promptly)
+	}
+	return s.Explain(err)
+}
+
+// statusLate suspends the server over a beat, from shortly after the one before it.
+// What comes next is late, and the beat after that must come in its own time: one
+// that is counted from the late one cannot come before two beats and a half. A round
+// that a busy machine has spoilt is made again.
+func statusLate(s *server) error {
+	c, err := s.dialLines()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	const beat, rounds = 200 * time.Millisecond, 8
+	var next time.Duration
+	for range rounds {
+		if _, err := c.status(); err != nil {
+			return err
+		}
+		start := time.Now()
+		if err := s.Suspend(); err != nil {
+			return err
+		}
+		quiet := c.Silent(beat+beat/2-time.Since(start)) == nil && c.lines.Buffered() == 0
+		if err := s.Signal(unix.SIGCONT); err != nil {
+			return err
+		}
+		for range 2 { // the late one, and the one after it
+			if _, err := c.status(); err != nil {
+				return err
+			}
+		}
+		if next = time.Since(start); quiet && next < 2*beat+beat/4 {
+			return nil
+		}
+	}
+	return &echotest.Failure{Sent: fmt.Sprintf("-status %v; the server is suspended for %v after a beat, %d times", beat, beat+beat/2, rounds),
+		Want: fmt.Sprintf("a late beat, and the next one %v after the one before", 2*beat), Got: fmt.Sprintf("%v after it", next.Round(time.Millisecond))}
 }
 
 // statusBeat talks all the time and counts the beats that it hears.
@@ -211,38 +296,19 @@ func statusLatency(s *server) error {
 	return nil
 }
 
-// statusSleeps measures the CPU time of a server that has nothing to do but to
-// keep the beat.
-func statusSleeps(p *echotest.Target) error {
-	if proc.RaceEnabled {
-		return echotest.Skipf("CPU is not judged with the race detector")
-	}
-	s, err := serve(p, "-status", "100ms")
-	if err != nil {
-		return err
-	}
-	defer s.Kill()
-	start := time.Now()
+// statusSleeps has a server that has nothing to do but to keep the beat.
+func statusSleeps(s *server) error {
 	for range 3 {
 		c, err := s.dialLines()
 		if err != nil {
-			return s.Explain(err)
+			return err
 		}
 		defer c.Close()
-		for range 2 {
-			if _, err := c.status(); err != nil {
-				return s.Explain(err)
-			}
+		if _, err := c.status(); err != nil {
+			return err
 		}
 	}
-	took := time.Since(start)
-	if err := s.StopBy(unix.SIGTERM, promptly); err != nil {
-		return s.Explain(err)
-	}
-	if share := s.shareOf(took); share > 0.25 {
-		return &echotest.Failure{Sent: "-status 100ms, three silent clients", Want: "less than 25 % of a CPU", Got: fmt.Sprintf("%.0f %%", share*100)}
-	}
-	return nil
+	return s.rests("-status 100ms, three silent clients")
 }
 
 // statusSlowReader fills the way to a client that does not read. While another

@@ -1,6 +1,7 @@
 package exercisetest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,6 +17,10 @@ var chat = Exercise{
 	Name:     "05-chat",
 	Rung:     "05-framing",
 	Promises: echotest.Promises{Concurrent: true, Sleeps: true, Framed: true},
+	NotGraded: []string{
+		"your predictions",
+		"how often names and rooms are looked up, and how that grows",
+	},
 	Checks: append([]echotest.Check{
 		{Name: "join-speak-leave", Proof: on(chatRoom),
 			Promise: "all in the room hear who joins, speaks and leaves, in the same order",
@@ -41,6 +46,9 @@ var chat = Exercise{
 		{Name: "one-stops-reading", Proof: on(chatStalled, "-write-buffer", "65536"),
 			Promise: "a member that stops reading does not stop the room, does not grow the server, and is shown out",
 			Cause:   "the room waits for it, or all that it does not read is kept"},
+		{Name: "rooms-are-forgotten", Alone: true, Proof: chatForgets,
+			Promise: "a room is forgotten when its last member leaves: rooms that come and go cost nothing",
+			Cause:   "s.rooms keeps a room without members: delete it when the last one parts"},
 		{Name: "crowd", Proof: on(chatCrowd),
 			Promise: "a hundred members who speak in turn hear every word of each other, in one order",
 			Cause:   "a write that fell short loses or repeats something"},
@@ -346,6 +354,64 @@ func chatStalled(s *server) error {
 		return &echotest.Failure{Sent: "16 MiB said in the room, 20 members do not read", Want: "a server that stays as it is", Got: fmt.Sprintf("it has grown by %d MiB", grown>>20)}
 	}
 	return ann.spoken("alone at last", ann, bob)
+}
+
+// chatForgets has clients come and go, each in a room of its own with the longest of
+// names. The first ones show what the server needs to work. With a small GOGC its
+// memory is what it holds, and not what has been thrown away since.
+func chatForgets(p *echotest.Target) error {
+	if proc.RaceEnabled {
+		return echotest.Skipf("memory is not judged with the race detector")
+	}
+	started, err := p.StartWith(proc.Command{Env: []string{"GOGC=10"}})
+	if err != nil {
+		return err
+	}
+	s := &server{started}
+	defer s.Kill()
+	const warm, rooms, most = 1000, 6000, 1 << 20
+	var before, now int64
+	if err = s.passThrough(0, warm); err == nil {
+		before, _, err = s.Memory()
+	}
+	if err == nil {
+		err = s.passThrough(warm, rooms)
+	}
+	if err == nil {
+		now, _, err = s.Memory()
+	}
+	if grown := now - before; err == nil && grown > most {
+		err = &echotest.Failure{Sent: fmt.Sprintf("%d clients, each joins a room of its own and leaves", rooms), Want: "a server that stays as it is",
+			Got: fmt.Sprintf("it has grown by %d KiB, %d bytes for each room", grown>>10, grown/rooms)}
+	}
+	if err == nil {
+		err = s.StopBy(unix.SIGTERM, promptly)
+	}
+	return s.Explain(err)
+}
+
+// passThrough has n clients join rooms and leave, a few at a time. They reset, so
+// that their ports are free at once.
+func (s *server) passThrough(first, n int) error {
+	const atOnce = 8
+	results := make(chan error)
+	for worker := range atOnce {
+		go func() {
+			var err error
+			for i := first + worker; err == nil && i < first+n; i += atOnce {
+				var m *member
+				if m, err = s.joins(fmt.Sprintf("room%028d", i), fmt.Sprintf("name%028d", i)); err == nil {
+					m.Reset()
+				}
+			}
+			results <- err
+		}()
+	}
+	var err error
+	for range atOnce {
+		err = errors.Join(err, <-results)
+	}
+	return err
 }
 
 // chatBatch has ann say 32 KiB, and waits until both have heard it, so that

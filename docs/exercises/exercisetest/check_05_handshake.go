@@ -16,10 +16,17 @@ import (
 
 var handshake = Exercise{
 	Name: "05-handshake",
+	NotGraded: []string{
+		"your predictions",
+		"a peer on another machine: all of these are on this one",
+	},
 	Checks: []echotest.Check{
 		{Name: "all-states", Proof: handshakeStates,
 			Promise: "against a peer that answers, one line for each state, then its messages, then closed and exit status 0",
 			Cause:   "a state is not entered, or not printed"},
+		{Name: "on-the-loop", Proof: handshakeOnLoop,
+			Promise: "every connection is registered with the loop while it waits for its peer",
+			Cause:   "a goroutine of its own waits for each peer"},
 		{Name: "byte-by-byte", Proof: handshakeDribble,
 			Promise: "an acknowledgement that comes byte by byte is one, and a message right behind it is not lost",
 			Cause:   "one read is taken for one frame"},
@@ -151,6 +158,18 @@ func handshakeStates(p *echotest.Target) error {
 			return echotest.After(err, "the peer closes")
 		}
 		return echotest.After(r.ends(0, ""), "the peer closes")
+	})
+}
+
+func handshakeOnLoop(p *echotest.Target) error {
+	return shaken(p, unhurried, func(r *server, l peer, c *echotest.Conn) error {
+		if err := c.Recv(frame("hello")); err != nil {
+			return err
+		}
+		if _, err := r.onLoop(p, c.LocalAddr()); err != nil {
+			return err
+		}
+		return r.StopBy(unix.SIGTERM, promptly)
 	})
 }
 

@@ -35,6 +35,8 @@ type Exercise struct {
 	Rung     string            // the folder of the rung that it is built on
 	Promises echotest.Promises // what it promises beside what its own checks say
 	Checks   []echotest.Check  // in the order in which they are best failed
+
+	NotGraded []string // what no machine checks: for the reader of the code
 }
 
 // Exercises lists all exercises, in the order in which they are meant to be done.

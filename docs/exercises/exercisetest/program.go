@@ -2,7 +2,6 @@ package exercisetest
 
 import (
 	"strings"
-	"time"
 
 	"example/tcpladder/shared/echotest"
 	"example/tcpladder/shared/proc"
@@ -63,11 +62,4 @@ func expectAll(l *proc.Lines, want ...string) error {
 		return &echotest.Failure{Want: strings.Join(want, "\n"), Got: got}
 	}
 	return nil
-}
-
-// shareOf is the part of one CPU that a program used that has ended, and ran for
-// so long.
-func (s *server) shareOf(d time.Duration) float64 {
-	cpu, _ := s.CPU() // after the end it is known
-	return float64(cpu) / float64(d)
 }
