@@ -127,6 +127,9 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
+// atOnce is how many attempts are judged side by side: most of the time, they wait.
+const atOnce = 3
+
 // TestDue takes minutes. Each attempt gets its due, at the first run: a wrong one the
 // cross that names its mistake, before any other, and a right one none at all.
 func TestDue(t *testing.T) {
@@ -139,8 +142,12 @@ func TestDue(t *testing.T) {
 	if err := echotest.CanSee(); err != nil {
 		t.Skip(err)
 	}
+	turns := make(chan bool, atOnce)
 	for _, a := range attempts(t) {
 		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			turns <- true
+			defer func() { <-turns }()
 			start := time.Now()
 			check, err := a.firstCross(t)
 			t.Logf("%v", time.Since(start).Round(100*time.Millisecond))
