@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"time"
 
+	"example/tcpladder/client/internal/report"
 	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/echotest"
 )
@@ -28,7 +29,6 @@ func (e *examination) running(chosen []echotest.Rung, addr string) error {
 	if len(chosen) > 0 {
 		r = chosen[0]
 	}
-	e.first = true
 	var list []echotest.Check
 	for _, c := range echotest.Checks(r.Promises) {
 		if c.OnWire && e.match.MatchString(c.Name) {
@@ -36,21 +36,16 @@ func (e *examination) running(chosen []echotest.Rung, addr string) error {
 		}
 	}
 	if cross := met.against(r, len(chosen) > 0); cross != nil {
-		e.title("%s, to be held to what %s promises on the wire", addr, r.Folder)
-		e.tell(echotest.Check{Name: "protocol", Promise: "it echoes " + kinds[r.Promises.Framed]}, cross)
-		e.leave(len(list), "what they send would not be understood")
+		e.begin("%s, to be held to what %s promises on the wire", addr, r.Folder)
+		e.tell(echotest.Check{Name: "protocol", Promise: "it echoes " + kinds[r.Promises.Framed]}, cross, 0)
+		e.leave(list, "what they send would not be understood")
 		return nil
 	}
-	e.title("%s, which echoes %s, held to what %s promises on the wire", addr, met.echoes(), r.Folder)
+	e.begin("%s, which echoes %s, held to what %s promises on the wire", addr, met.echoes(), r.Folder)
 	t := echotest.Listening(addr, r.Promises)
 	t.Until(time.Now().Add(examineTime))
 	e.inTurn(t, addr, list)
 	return nil
-}
-
-// title prints what is examined.
-func (e *examination) title(format string, args ...any) {
-	fmt.Fprintln(e.out, cli.Wrap(fmt.Sprintf(format, args...), 2))
 }
 
 // kinds says what is echoed, by Promises.Framed.
@@ -127,16 +122,16 @@ func (e *examination) inTurn(t *echotest.Target, addr string, list []echotest.Ch
 	for i, c := range list {
 		start := time.Now()
 		if start.After(end) {
-			e.leave(len(list)-i, fmt.Sprintf("out of time after %v", examineTime))
+			e.leave(list[i:], fmt.Sprintf("out of time after %v", examineTime))
 			return
 		}
 		err := c.Run(t)
-		e.tell(c, err)
+		e.tell(c, err, time.Since(start))
 		if _, skipped := echotest.Skipped(err); err == nil || skipped {
 			continue
 		}
 		if e.stops() {
-			e.leave(len(list)-i-1, "-failfast")
+			e.leave(list[i+1:], "-failfast")
 			return
 		}
 		why := w.enough(err, time.Since(start))
@@ -144,16 +139,22 @@ func (e *examination) inTurn(t *echotest.Target, addr string, list []echotest.Ch
 			why = fmt.Sprintf("nobody answers at %s any more: %v", addr, plain(gone))
 		}
 		if why != "" {
-			e.leave(len(list)-i-1, why)
+			e.leave(list[i+1:], why)
 			return
 		}
 	}
 }
 
-// leave tells why n checks are not run.
-func (e *examination) leave(n int, why string) {
-	if e.left += n; n > 0 {
-		fmt.Fprintln(e.out, cli.Wrap(fmt.Sprintf("  %d checks not run: %s", n, why), 4))
+// leave counts checks that are not run, and says why unless that is plain to see.
+func (e *examination) leave(list []echotest.Check, why string) {
+	if len(list) > 0 && why != "" {
+		fmt.Fprintln(e.out, cli.Wrap(fmt.Sprintf("  %d checks not run: %s", len(list), why), 4))
+	}
+	e.left += len(list)
+	for _, c := range list {
+		r := report.Judge(c, nil, 0)
+		r.Outcome, r.Why = report.NotRun, why
+		e.add(r)
 	}
 }
 

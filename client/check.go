@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"example/tcpladder/client/internal/faults"
+	"example/tcpladder/client/internal/report"
 	"example/tcpladder/client/internal/target"
 	"example/tcpladder/shared/cli"
 	"example/tcpladder/shared/echotest"
@@ -57,6 +59,7 @@ func check(args []string) int {
 	hostile := flags.Bool("faults", false, "examine rungs, or the server that -- COMMAND {addr} starts, under a kernel whose calls fail")
 	only := flags.String("run", "", "only the checks whose name this regular `expression` matches")
 	failfast := flags.Bool("failfast", false, "stop at the first cross")
+	format := flags.String("format", "", "print json or junit in the place of ticks and crosses")
 	args, command := faults.Split(args)
 	names, err := mixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -73,7 +76,7 @@ func check(args []string) int {
 		rungErr = errors.New("-exercise goes with neither a rung nor -addr")
 	}
 	goErr := goTogether(*hostile, command, *addr+*exercise, names)
-	if err := errors.Join(err, reErr, rungErr, goErr); err != nil {
+	if err := errors.Join(err, reErr, rungErr, goErr, formatError(*format, *list || *hostile)); err != nil {
 		cli.Complain("check", errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")))
 		return 2
 	}
@@ -81,7 +84,7 @@ func check(args []string) int {
 		return checkFaults(chosen, command, match, *list)
 	}
 	if *exercise != "" {
-		return checkExercise(*exercise, match, *list, *failfast)
+		return checkExercise(*exercise, match, *list, examinationFor(*format, *failfast))
 	}
 	if !slices.ContainsFunc(echotest.Rungs, func(r echotest.Rung) bool {
 		return (len(chosen) == 0 || slices.Contains(chosen, r)) && matches(match, r)
@@ -89,7 +92,8 @@ func check(args []string) int {
 		cli.Complain("check", fmt.Errorf("no check matches -run %q", match))
 		return 2
 	}
-	e := &examination{match: match, list: *list, out: os.Stdout, colour: cli.IsTerminal(os.Stdout), width: atOnce, failfast: *failfast}
+	e := examinationFor(*format, *failfast)
+	e.match, e.list, e.width = match, *list, atOnce
 	return e.all(chosen, *addr)
 }
 
@@ -137,6 +141,56 @@ type examination struct {
 	first                   bool // the next cross is the first of its server
 	passed, failed, skipped int
 	left                    int // checks that were not run
+	format                  string
+	formatted               io.Writer // what format asks for
+	suites                  []report.Suite
+}
+
+// examinationFor returns one that reports as format says.
+func examinationFor(format string, failfast bool) *examination {
+	e := &examination{out: os.Stdout, colour: cli.IsTerminal(os.Stdout), failfast: failfast, format: format, formatted: os.Stdout}
+	if format != "" {
+		e.out = io.Discard
+	}
+	return e
+}
+
+// formatError is what is wrong with -format.
+func formatError(format string, others bool) error {
+	switch {
+	case format != "" && format != "json" && format != "junit":
+		return fmt.Errorf("no -format %q: there are json and junit", format)
+	case format != "" && others:
+		return errors.New("-format goes with neither -list nor -faults")
+	}
+	return nil
+}
+
+// begin starts the results of another server.
+func (e *examination) begin(format string, args ...any) {
+	title := fmt.Sprintf(format, args...)
+	fmt.Fprintln(e.out, cli.Wrap(title, 2))
+	e.first = true
+	e.suites = append(e.suites, report.Suite{Name: title})
+}
+
+// add keeps a result for -format.
+func (e *examination) add(r report.Result) {
+	if e.format == "" {
+		return
+	}
+	s := &e.suites[len(e.suites)-1]
+	s.Results = append(s.Results, r)
+}
+
+// write prints what -format asks for.
+func (e *examination) write() {
+	switch e.format {
+	case "json":
+		report.JSON(e.formatted, e.suites)
+	case "junit":
+		report.JUnit(e.formatted, "check", e.suites)
+	}
 }
 
 // all examines the rungs, or the one server at addr, and gives the exit status.
@@ -164,6 +218,7 @@ func (e *examination) all(chosen []echotest.Rung, addr string) int {
 
 // count prints the sum and gives the exit status.
 func (e *examination) count() int {
+	e.write()
 	fmt.Fprintf(e.out, "%d passed, %d failed, %d skipped", e.passed, e.failed, e.skipped)
 	if e.left > 0 {
 		fmt.Fprintf(e.out, ", %d not run", e.left)
@@ -197,7 +252,7 @@ const atOnce = 4
 // run runs a list of checks in its order: one that wants to be alone by itself, the
 // others between two of those together.
 func (e *examination) run(title string, t *echotest.Target, list []echotest.Check) {
-	fmt.Fprintln(e.out, title)
+	e.begin("%s", title)
 	list = slices.DeleteFunc(slices.Clone(list), func(c echotest.Check) bool { return !e.match.MatchString(c.Name) })
 	if e.list {
 		for _, c := range list {
@@ -205,7 +260,6 @@ func (e *examination) run(title string, t *echotest.Target, list []echotest.Chec
 		}
 		return
 	}
-	e.first = true
 	for len(list) > 0 && !e.stops() {
 		n := slices.IndexFunc(list, func(c echotest.Check) bool { return c.Alone })
 		switch n {
@@ -216,7 +270,7 @@ func (e *examination) run(title string, t *echotest.Target, list []echotest.Chec
 		}
 		list = list[e.together(t, list[:n]):]
 	}
-	e.left += len(list)
+	e.leave(list, "")
 }
 
 // stops tells whether no other check is to be run.
@@ -226,10 +280,14 @@ func (e *examination) stops() bool { return e.failfast && e.failed > 0 }
 // before it are. It returns how many were told: less than all if the rest is not
 // to be run.
 func (e *examination) together(t *echotest.Target, list []echotest.Check) (told int) {
-	results := make([]chan error, len(list))
+	type outcome struct {
+		err  error
+		took time.Duration
+	}
+	results := make([]chan outcome, len(list))
 	free, stop := make(chan bool, e.width), make(chan bool)
 	for i := range results {
-		results[i] = make(chan error, 1)
+		results[i] = make(chan outcome, 1)
 	}
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -240,13 +298,16 @@ func (e *examination) together(t *echotest.Target, list []echotest.Check) (told 
 			case free <- true:
 			}
 			running.Go(func() {
-				results[i] <- c.Run(t)
+				began := time.Now()
+				err := c.Run(t)
+				results[i] <- outcome{err, time.Since(began)}
 				<-free
 			})
 		}
 	})
 	for told < len(list) && !e.stops() {
-		e.tell(list[told], <-results[told])
+		o := <-results[told]
+		e.tell(list[told], o.err, o.took)
 		told++
 	}
 	close(stop)
@@ -255,7 +316,8 @@ func (e *examination) together(t *echotest.Target, list []echotest.Check) (told 
 }
 
 // tell prints one result and counts it.
-func (e *examination) tell(c echotest.Check, err error) {
+func (e *examination) tell(c echotest.Check, err error, took time.Duration) {
+	e.add(report.Judge(c, err, took))
 	reason, skipped := echotest.Skipped(err)
 	switch {
 	case err == nil:

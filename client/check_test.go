@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"encoding/xml"
 	"io"
 	"net"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"example/tcpladder/client/internal/report"
 	"example/tcpladder/shared/echotest"
 )
 
@@ -145,12 +148,44 @@ func TestCheckFirst(t *testing.T) {
 }
 
 func TestCheckUsage(t *testing.T) {
-	for _, args := range [][]string{{"06"}, {"-nonsense"}, {"-run", "("}, {"-addr", "127.0.0.1:1", "01", "02"}} {
+	for _, args := range [][]string{{"-format", "csv"}, {"-format", "json", "-list"}, {"-format", "junit", "-faults"}, {"06"}, {"-nonsense"}, {"-run", "("}, {"-addr", "127.0.0.1:1", "01", "02"}} {
 		if status := check(args); status != 2 {
 			t.Errorf("check %q: status %d, want 2", args, status)
 		}
 	}
 	if status := check([]string{"04", "-addr", "127.0.0.1:1"}); status != 1 {
 		t.Errorf("nobody listens: status %d, want 1", status)
+	}
+}
+
+// TestCheckFormat: the same results for other programs.
+func TestCheckFormat(t *testing.T) {
+	addr := listen(t, echoBytes)
+	chosen, err := choose([]string{"04"}, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"json", "junit"} {
+		var out bytes.Buffer
+		e := examinationFor(format, false)
+		e.match, e.formatted = regexp.MustCompile("^(echo|half-close)$"), &out
+		if status := e.all(chosen, addr); status != 0 {
+			t.Errorf("status %d", status)
+		}
+		var suites []report.Suite
+		var tests struct {
+			Tests  int `xml:"tests,attr"`
+			Suites []struct {
+				Cases []struct {
+					Name string `xml:"name,attr"`
+				} `xml:"testcase"`
+			} `xml:"testsuite"`
+		}
+		if err := json.Unmarshal(out.Bytes(), &suites); format == "json" && (err != nil || len(suites) != 1 || len(suites[0].Results) != 2 || suites[0].Results[1].Outcome != report.Passed) {
+			t.Errorf("%v\n%s", err, &out)
+		}
+		if err := xml.Unmarshal(out.Bytes(), &tests); format == "junit" && (err != nil || tests.Tests != 2 || tests.Suites[0].Cases[0].Name != "echo") {
+			t.Errorf("%v\n%s", err, &out)
+		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 // checkExercise builds the learner's attempt at an exercise and runs the checks
 // whose name match accepts, or lists them. It gives the exit status: 0 all passed,
 // 1 something failed, 2 no such exercise or check.
-func checkExercise(name string, match *regexp.Regexp, list, failfast bool) int {
+func checkExercise(name string, match *regexp.Regexp, list bool, e *examination) int {
 	exercise, err := exercisetest.Find(name)
 	if err != nil {
 		cli.Complain("check", err)
@@ -41,36 +41,39 @@ func checkExercise(name string, match *regexp.Regexp, list, failfast bool) int {
 		return 1
 	}
 	defer remove()
-	return gradeExercise(exercise, program, failfast)
+	return e.exercise(exercise, program)
 }
 
 // enough is how long checks go on after the first cross of an attempt.
 const enough = 8 * time.Second
 
-// gradeExercise runs the checks one by one. After a cross it looks at those of the
+// exercise runs the checks of an attempt one by one. After a cross it looks at those of the
 // exercise only, and only for a while: most of what follows has the same reason. It
 // stops at a part that is not written yet.
-func gradeExercise(exercise exercisetest.Exercise, program string, failfast bool) int {
-	e := &examination{out: os.Stdout, colour: cli.IsTerminal(os.Stdout), first: true, failfast: failfast}
-	fmt.Println("docs/exercises/" + exercise.Name)
-	target := echotest.Program(program, echotest.Promises{}).From(echotest.Sources{Dir: ".", Package: "example/tcpladder/docs/exercises/" + exercise.Name})
+func (e *examination) exercise(exercise exercisetest.Exercise, program string) int {
+	e.begin("docs/exercises/%s", exercise.Name)
+	sources := echotest.Sources{Dir: ".", Package: "example/tcpladder/docs/exercises/" + exercise.Name}
+	target := echotest.Program(program, echotest.Promises{}).From(sources)
 	start := time.Now()
 	for i, c := range exercise.Checks {
 		if e.stops() || e.failed > 0 && (!c.Own || time.Since(start) > enough) {
-			e.left++
+			e.leave([]echotest.Check{c}, "")
 			continue
 		}
+		began := time.Now()
 		err := c.Run(target)
-		e.tell(c, err)
+		e.tell(c, err, time.Since(began))
 		if err != nil && strings.Contains(err.Error(), exercisetest.NotImplemented) {
-			fmt.Printf("%d not run until that is written\n", len(exercise.Checks)-i-1)
+			fmt.Fprintf(e.out, "%d not run until that is written\n", len(exercise.Checks)-i-1)
+			e.leave(exercise.Checks[i+1:], "")
+			e.write()
 			return 1
 		}
 	}
 	status := e.count()
-	fmt.Println("not graded, because no machine can check it:")
+	fmt.Fprintln(e.out, "not graded, because no machine can check it:")
 	for _, words := range exercise.NotGraded {
-		fmt.Println("  " + words)
+		fmt.Fprintln(e.out, cli.Wrap("  "+words, 2))
 	}
 	return status
 }

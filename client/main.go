@@ -22,6 +22,9 @@ type command struct {
 var commands = []command{
 	{"talk", "send each line typed to a server, print what comes back", talk},
 	{"check", "hold the rungs, or any server, to their promises", check},
+	// teacher
+	{"grade", "run the checks of an exercise on a class's submissions", gradeAll},
+	// /teacher
 	{"bench", "measure a server under load, also against another one", bench},
 	{"watch", "see a rung, its clients and the kernel between them, in the browser", watchRung},
 	// teacher

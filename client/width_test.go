@@ -86,9 +86,9 @@ func TestCrossesFit(t *testing.T) {
 	for _, c := range list {
 		var out strings.Builder
 		e := &examination{out: &out, first: true}
-		e.tell(c, nil)
-		e.tell(c, echotest.Skipf("%s", c.Promise))
-		e.tell(c, &echotest.Failure{Sent: c.Promise, Want: c.Promise, Got: c.Promise, Cause: c.Cause, Chapter: c.Chapter})
+		e.tell(c, nil, 0)
+		e.tell(c, echotest.Skipf("%s", c.Promise), 0)
+		e.tell(c, &echotest.Failure{Sent: c.Promise, Want: c.Promise, Got: c.Promise, Cause: c.Cause, Chapter: c.Chapter}, 0)
 		if fits(t, out.String()); t.Failed() {
 			t.Fatal(c.Name)
 		}

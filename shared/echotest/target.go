@@ -165,8 +165,8 @@ func ready(p *proc.Process) (addr string, err error) {
 	if !ok {
 		return "", &Failure{Want: "a ready line like: listening on 127.0.0.1:9999 (pid 1234)", Got: line}
 	}
-	if pid != p.Pid {
-		return "", &Failure{Want: fmt.Sprintf("pid %d in the ready line", p.Pid), Got: line}
+	if own := p.OwnPid(); pid != own {
+		return "", &Failure{Want: fmt.Sprintf("pid %d in the ready line", own), Got: line}
 	}
 	return addr, nil
 }

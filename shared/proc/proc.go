@@ -72,6 +72,9 @@ var notIgnored = sync.OnceFunc(func() {
 	}
 })
 
+// Launch, if it is set, starts every command: a sandbox has its own way to do it.
+var Launch func(*exec.Cmd) error
+
 // Start starts the program.
 func (c Command) Start() (*Process, error) {
 	keepInherited()
@@ -190,7 +193,11 @@ func (p *Process) start(cpus []int) error {
 	if owned.ended {
 		return errEnded
 	}
-	if err := startOn(cpus, p.cmd); err != nil {
+	start := func(cmd *exec.Cmd) error { return startOn(cpus, cmd) }
+	if Launch != nil {
+		start = Launch
+	}
+	if err := start(p.cmd); err != nil {
 		return err
 	}
 	owned.processes.Store(p, true)

@@ -9,6 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// OwnPid is the number by which the live process knows itself: another one than ours
+// if it was started in a PID namespace of its own.
+func (p *Process) OwnPid() int { return ownPidOf(p.cmd.Process.Pid) }
+
 // CPU is the CPU time that the process has used, in user mode and in the kernel;
 // after its end too. While it runs, Linux counts in nanoseconds, and ps(1) in
 // hundredths of a second or, on some systems, in seconds.

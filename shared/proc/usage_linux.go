@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -97,4 +98,17 @@ func runStateOf(pid int) (string, error) {
 	// The name, in parentheses, may hold anything: the state is behind its end.
 	text := string(stat)
 	return strings.TrimSpace(text[strings.LastIndexByte(text, ')')+1:]), err
+}
+
+// ownPidOf reads the last number of NSpid, see proc(5).
+func ownPidOf(pid int) int {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		if numbers, found := strings.CutPrefix(line, "NSpid:"); found {
+			if list := strings.Fields(numbers); len(list) > 0 {
+				pid, _ = strconv.Atoi(list[len(list)-1])
+			}
+		}
+	}
+	return pid
 }
