@@ -59,7 +59,7 @@ func check(args []string) int {
 	hostile := flags.Bool("faults", false, "examine rungs, or the server that -- COMMAND {addr} starts, under a kernel whose calls fail")
 	only := flags.String("run", "", "only the checks whose name this regular `expression` matches")
 	failfast := flags.Bool("failfast", false, "stop at the first cross")
-	format := flags.String("format", "", "print json or junit in the place of ticks and crosses")
+	format := flags.String("format", "", "print json or junit instead of ticks and crosses")
 	args, command := faults.Split(args)
 	names, err := mixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {

@@ -28,25 +28,24 @@ line for each of them.
 
   go run ./client grade -exercise 04-status -out marks submissions/*/
 
-A submission is a clone of the course (then its docs/exercises/NAME counts), a
-folder that has NAME in it, or the folder of the exercise itself. Only .go, .txt
-and .md files are taken from it, and compiled within this tree: its go.mod, its
-tests and its checks count for nothing. With "all" each exercise has a line, and
-one that is not there is "missing".
+A submission is a clone of the course (its docs/exercises/NAME is graded), a
+folder that contains NAME, or the exercise's folder itself. Only .go, .txt and
+.md files are taken from it and compiled in this tree: its go.mod, its tests and
+its checks are ignored. With "all" each exercise has a line; one that is not
+there is "missing".
 
-A point is earned with each check of the exercise that its start and its rung do
-not pass. Each other check that fails costs one; nobody gets less than 0.
+Each check of the exercise earns a point, unless its start or its rung passes it
+too. Every other check that fails costs a point; nobody gets less than 0.
 
-The solution is graded first: it says how long the class will take. With -out
-each result is kept, and the same command goes on where it was interrupted.
+The solution is graded first, to estimate how long the class will take. With
+-out each result is kept; the same command resumes after an interruption.
 
-On Linux the programs run in a sandbox, without network, files or company. Where
-there can be none, grade names what it cannot stop, and needs -unsafe to go on.
-docs/grading.md has the attacks, one by one. Strangers' programs belong on a
-machine that you can throw away, sandbox or not.
+On Linux the programs run in a sandbox without network or files. Where there is
+none, grade names the attacks that it cannot stop, and needs -unsafe to go on.
+docs/grading.md lists them all. Strangers' code belongs on a throwaway machine,
+sandbox or not.
 
-Exit status: 0 if everybody was graded, whatever the marks; 1 if not; 2 for a
-wrong command line.
+Exit status: 0 if everybody was graded; 1 if not; 2 for a wrong command line.
 
 `
 
@@ -151,19 +150,19 @@ func (g *grading) run() error {
 
 func (g *grading) interrupted() error {
 	if g.out == "" {
-		return errors.New("interrupted; with -out the results so far would have been kept")
+		return errors.New("interrupted; with -out the results would have been kept")
 	}
-	return errors.New("interrupted; the same command goes on from here")
+	return errors.New("interrupted; the same command resumes")
 }
 
 // sandbox refuses to go on without one, unless that is wanted.
 func (g *grading) sandbox() error {
 	if g.class.Unsafe {
-		fmt.Fprintln(os.Stderr, "without a sandbox: "+grade.CannotStop)
+		fmt.Fprintln(os.Stderr, grade.CannotStop)
 		return nil
 	}
 	if err := grade.CanSandbox(); err != nil {
-		return fmt.Errorf("%w\n%s\nWith -unsafe it is graded all the same", err, grade.CannotStop)
+		return fmt.Errorf("%w\n%s\nWith -unsafe, grade goes on.", err, grade.CannotStop)
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func TestGrade(t *testing.T) {
 }
 
 // interruptGrade ends grade when the first result is there: it says that the same
-// command goes on.
+// command resumes.
 func interruptGrade(t *testing.T, args []string, out string) {
 	t.Helper()
 	p, err := proc.Command{Args: args}.Start()
@@ -138,7 +138,7 @@ func interruptGrade(t *testing.T, args []string, out string) {
 	if err := p.Signal(unix.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	if code, err := p.Wait(2 * proc.Patience); code != 1 || err != nil || !strings.Contains(p.Stderr.Text(), "the same command goes on") {
+	if code, err := p.Wait(2 * proc.Patience); code != 1 || err != nil || !strings.Contains(p.Stderr.Text(), "the same command resumes") {
 		t.Errorf("status %d, %v: %s", code, err, p.Stderr.Text())
 	}
 	if kept, _ := filepath.Glob(out + "/results/*.json"); len(kept) == 0 {

@@ -25,7 +25,7 @@ const (
 // network, and the versions of the teacher's go.mod.
 var environment = []string{"CGO_ENABLED=0", "GOTOOLCHAIN=local", "GOPROXY=off", "GOFLAGS=-mod=readonly", "GO111MODULE=on", "GOEXPERIMENT="}
 
-// build compiles a submission in the place of the start, in the tree at root: every
+// build compiles a submission as the exercise of the tree at root: every
 // file of the start that the submission does not have is hidden. The program is in a
 // folder of its own until remove is called.
 func (s *source) build(root, exercise string) (program string, remove func(), err error) {

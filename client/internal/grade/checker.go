@@ -41,7 +41,7 @@ type job struct {
 	Sandbox  bool
 	Memory   int64    // that the programs of a check may have together
 	Skips    []string // checks that cannot be made here, as the solution has shown
-	Solution bool     // whatever fails is tried again, not only what measures
+	Solution bool     // any check may be skipped, and is tried again if it fails
 }
 
 // A message is what a checker says.

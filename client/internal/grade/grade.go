@@ -38,9 +38,9 @@ type Class struct {
 
 // CannotStop names what is not stopped without a sandbox: part (b) of the table in
 // docs/grading.md.
-const CannotStop = `a submission's program can signal, stop and forge its checker, leave
-processes behind, use up memory, processes and disk, use the network, and read
-and run what you can: the solutions, too (docs/grading.md).`
+const CannotStop = `Without a sandbox a submission can signal or stop its checker, forge results,
+leave processes behind, use up memory, processes and disk, use the network, and
+read and run what you can, the solutions too: see docs/grading.md.`
 
 // A model is what the solution of an exercise shows: what can be earned here, and how
 // long it takes.
@@ -77,7 +77,7 @@ func FindRoot(dir string) (string, error) {
 	}
 }
 
-// names returns a name for each submission: that of its folder.
+// names returns the name of each submission, which is its folder's.
 func names(dirs []string) ([]string, error) {
 	seen := map[string]string{}
 	var list []string

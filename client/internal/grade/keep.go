@@ -18,7 +18,7 @@ import (
 // it depends on.
 type keep struct{ dir string }
 
-// fingerprint is a hash of whatever decides about a result but the submission: this
+// fingerprint is a hash of all that decides a result except the submission: this
 // program, with the checks in it, and the files that submissions are compiled with.
 func fingerprint(root string, sandbox bool) (string, error) {
 	sum := sha256.New()

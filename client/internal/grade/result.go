@@ -79,5 +79,5 @@ func (g *Grade) tally() {
 	g.Points = max(0, g.Points-lost)
 }
 
-// unwritten reports whether a failure is that of the start.
+// unwritten reports whether a check failed because the start is as it was.
 func unwritten(why string) bool { return strings.Contains(why, exercisetest.NotImplemented) }

@@ -52,18 +52,18 @@ func sandboxed(cmd *exec.Cmd) {
 	}
 }
 
-// self is this program, whether or not the sandbox has a path to it.
+// self is this program, even where the sandbox has no path to it.
 const self = "/proc/self/exe"
 
 func thisProgram() (string, error) { return self, nil }
 
-// enterSandbox furnishes the namespaces that this process was started in.
+// enterSandbox sets up the namespaces that this process was started in.
 func enterSandbox() error {
 	for _, step := range []struct {
 		name string
 		do   func() error
 	}{
-		{"mount", furnish},
+		{"mount", fillRoot},
 		{"loopback interface", loopbackUp},
 		{"limits", lowerLimits},
 		{"pidfd", tryPidfd},
@@ -78,8 +78,8 @@ func enterSandbox() error {
 // system are the folders of the host that programs may need: a shell and libraries.
 var system = []string{"/bin", "/lib", "/lib64", "/usr/bin", "/usr/lib", "/usr/lib64", "/nix/store", "/gnu/store"}
 
-// furnish makes the file system and moves into it.
-func furnish() error {
+// fillRoot makes the file system and moves into it.
+func fillRoot() error {
 	const root = "/tmp" // a folder that every system has; nothing else of it is needed
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return os.NewSyscallError("mount", err)
@@ -233,7 +233,7 @@ func lowerLimits() error {
 }
 
 // tryPidfd has package os find out what it can do, for which it starts a process once.
-// In a new PID namespace that would be process 1, and its end that of the namespace.
+// In a new PID namespace that would be process 1, and the namespace would end with it.
 func tryPidfd() error {
 	p, err := os.FindProcess(os.Getpid())
 	if err == nil {
@@ -311,10 +311,10 @@ func (c *cell) startKeeper() error {
 	return err
 }
 
-// keeper is process 1 of a cell: it furnishes it, and takes the children whose parents
+// keeper is process 1 of a cell: it sets it up, and reaps the children whose parents
 // have ended.
 func keeper() int {
-	if err := furnishCell(); err != nil {
+	if err := fillCell(); err != nil {
 		fmt.Print(err)
 		return 1
 	}
@@ -337,10 +337,10 @@ func keeper() int {
 	return 0
 }
 
-// furnishCell shows everything once more in the jail, with a /proc and a /tmp of the
+// fillCell shows everything once more in the jail, with a /proc and a /tmp of the
 // cell's own. What /proc/sys has of the network belongs to the same user, so it must
 // not be written to.
-func furnishCell() error {
+func fillCell() error {
 	const quiet = unix.MS_NOSUID | unix.MS_NODEV
 	for _, m := range []struct {
 		source, target, kind string

@@ -31,8 +31,8 @@ func (y *yard) launch(cmd *exec.Cmd) error {
 	return err
 }
 
-// apart gives a program a session of its own: a signal to its group is one to itself,
-// and it has no terminal.
+// apart gives a program a session of its own: it has no terminal, and what it sends to
+// its process group reaches only itself.
 func apart(cmd *exec.Cmd, dir string) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
