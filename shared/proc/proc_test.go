@@ -191,6 +191,23 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestLaunch: whoever sets it starts the programs, and is given the whole command.
+func TestLaunch(t *testing.T) {
+	var launched []string
+	proc.Launch = func(cmd *exec.Cmd) error {
+		launched = cmd.Args
+		return cmd.Start()
+	}
+	defer func() { proc.Launch = nil }()
+	p := start(t, shell("read x"))
+	if len(launched) == 0 || launched[0] != "sh" {
+		t.Errorf("launched: %q", launched)
+	}
+	if p.OwnPid() != p.Pid {
+		t.Errorf("pid %d calls itself %d", p.Pid, p.OwnPid())
+	}
+}
+
 func TestReady(t *testing.T) {
 	p := start(t, shell("echo hello; echo 'listening on 127.0.0.1:7 (pid 12)'; exec sleep 60"))
 	if addr, err := p.Ready(t.Context()); addr != "127.0.0.1:7" || err != nil || p.Pid != 12 {

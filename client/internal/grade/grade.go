@@ -248,7 +248,11 @@ func solved(root, exercise string) (*source, error) {
 // grade grades one exercise of one submission.
 func (c *Class) grade(ctx context.Context, e exercisetest.Exercise, t taken) (*Grade, error) {
 	if t.err == nil {
-		return c.examine(ctx, e, t.source, false)
+		g, err := c.examine(ctx, e, t.source, false)
+		if err == nil {
+			g.Of = c.of(e) // the solution's own, which is kept too, knew no better
+		}
+		return g, err
 	}
 	g := &Grade{Exercise: e.Name, State: Refused, Note: t.err.Error(), Of: c.of(e)}
 	if errors.Is(t.err, errMissing) {
@@ -295,6 +299,9 @@ func (c *Class) examine(ctx context.Context, e exercisetest.Exercise, s *source,
 	}
 	if err := c.checks(ctx, e, g, program, solution); err != nil || ctx.Err() != nil {
 		return nil, errors.Join(err, ctx.Err())
+	}
+	if solution && (g.Failed > 0 || g.State != Graded) {
+		return g, nil // it is to be tried again
 	}
 	return g, c.keep.add(g)
 }
