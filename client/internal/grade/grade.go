@@ -38,9 +38,10 @@ type Class struct {
 
 // CannotStop names what is not stopped without a sandbox: part (b) of the table in
 // docs/grading.md.
-const CannotStop = `Without a sandbox a submission can signal or stop its checker, forge results,
-leave processes behind, use up memory, processes and disk, use the network, and
-read and run what you can, the solutions too: see docs/grading.md.`
+const CannotStop = `Without a sandbox a submission can signal or stop its checker, forge
+results, leave processes behind, use up memory, processes and disk, use
+the network, and read and run what you can, the solutions too: see
+docs/grading.md.`
 
 // A model is what the solution of an exercise shows: what can be earned here, and how
 // long it takes.

@@ -394,8 +394,12 @@ func (c *cell) close() {
 // CanSandbox returns why there can be no sandbox here, or nil.
 func CanSandbox() error {
 	_, err := ask(context.Background(), job{Sandbox: true}, os.DevNull, nil)
+	var refused *os.PathError // of the start: its path says nothing
+	if errors.As(err, &refused) {
+		err = refused.Err
+	}
 	if err != nil {
-		return fmt.Errorf("no sandbox: %s", strings.TrimSpace(err.Error()))
+		return fmt.Errorf("no sandbox, because namespaces are refused: %s", strings.TrimSpace(err.Error()))
 	}
 	return nil
 }
