@@ -162,7 +162,7 @@ func (g *grading) sandbox() error {
 		return nil
 	}
 	if err := grade.CanSandbox(); err != nil {
-		return fmt.Errorf("%w\n%s\nWith -unsafe, grade goes on.", err, grade.CannotStop)
+		return fmt.Errorf("%w\n%s\nTo go on without one: -unsafe", err, grade.CannotStop)
 	}
 	return nil
 }
