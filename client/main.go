@@ -22,12 +22,10 @@ type command struct {
 var commands = []command{
 	{"talk", "send each line typed to a server, print what comes back", talk},
 	{"check", "hold the rungs, or any server, to their promises", check},
-	// teacher
-	{"grade", "run the checks of an exercise on a class's submissions", gradeAll},
-	// /teacher
 	{"bench", "measure a server under load, also against another one", bench},
 	{"watch", "see a rung, its clients and the kernel between them, in the browser", watchRung},
 	// teacher
+	{"grade", "run the checks of an exercise on a class's submissions", gradeAll},
 	{"handout", "make a copy of the course for students, without the solutions", handOut},
 	{"compare", "show a student's attempt at an exercise next to its solution", compare},
 	// /teacher
