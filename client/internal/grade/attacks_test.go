@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,8 +23,10 @@ import (
 	"example/tcpladder/shared/echotest"
 )
 
+// TestMain lets more tests run at once than there are CPUs: mostly they wait.
 func TestMain(m *testing.M) {
 	Inside()
+	flag.Set("test.parallel", fmt.Sprint(2*runtime.GOMAXPROCS(0)))
 	os.Exit(m.Run())
 }
 
