@@ -121,7 +121,6 @@ import (
 	"testing"
 
 	"example/tcpladder/docs/exercises/exercisetest"
-	"example/tcpladder/shared/cli"
 )
 
 func TestMain(m *testing.M) { exercisetest.Main(m, main) }

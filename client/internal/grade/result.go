@@ -43,9 +43,9 @@ type Grade struct {
 var notEarned = map[string][]string{
 	"01-threads":  {"nothing-shared"}, // one after the other
 	"02-naps":     {"serves"},
-	"03-poll":     {"serves"},
-	"04-lineecho": {"idle-costs-nothing", "stops"},
-	"04-edge":     {"burst", "many-waiting", "room-again"}, // events that come again and again lose none
+	"03-poll":     {"sends-the-rest", "serves"},
+	"04-lineecho": {"idle-costs-nothing", "on-the-loop", "stops"},
+	"04-edge":     {"burst", "gone-is-gone", "many-waiting", "room-again"}, // events that come again and again lose none
 	"04-spin":     {"sleeps-at-0"},
 }
 
