@@ -233,6 +233,7 @@ func TestEnough(t *testing.T) {
 
 // TestStrangersGetACross: what was met is told as a cross, and ends the run.
 func TestStrangersGetACross(t *testing.T) {
+	t.Parallel()
 	report, status := examine(t, listen(t, says("220 mail.example.com ESMTP\r\n")), "")
 	for _, want := range []string{"✗ protocol", "an SMTP server", "checks not run", "0 passed, 1 failed"} {
 		if status != 1 || !strings.Contains(flat(report), want) {
@@ -247,6 +248,7 @@ func TestStrangersGetACross(t *testing.T) {
 
 // TestServerEnds: nobody is asked who is not there any more.
 func TestServerEnds(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -55,6 +55,7 @@ func TestBenchRaw(t *testing.T) {
 
 // Whatever goes wrong is one sentence, and the exit status says whose fault it is.
 func TestBenchErrors(t *testing.T) {
+	t.Parallel()
 	client := goBuild(t, ".")
 	for _, test := range []struct {
 		args   string

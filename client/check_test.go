@@ -84,6 +84,7 @@ func examine(t *testing.T, addr string, only string, names ...string) (report st
 }
 
 func TestCheckListening(t *testing.T) {
+	t.Parallel()
 	const quick = "^(echo|dribble|half-close|keeps-boundaries)$"
 	report, status := examine(t, listen(t, echoBytes), quick)
 	if status != 0 || !strings.Contains(report, "3 passed, 0 failed, 0 skipped") {
@@ -95,6 +96,7 @@ func TestCheckListening(t *testing.T) {
 }
 
 func TestCheckSeesAFault(t *testing.T) {
+	t.Parallel()
 	addr := listen(t, func(c *net.TCPConn) {
 		first := make([]byte, 1000)
 		n, err := c.Read(first)
@@ -117,6 +119,7 @@ func TestCheckSeesAFault(t *testing.T) {
 
 // TestCheckFirst: the first cross says so, and with -failfast it is the last.
 func TestCheckFirst(t *testing.T) {
+	t.Parallel()
 	addr := listen(t, func(c *net.TCPConn) {
 		buf, at := make([]byte, 4096), 0
 		for {
@@ -160,6 +163,7 @@ func TestCheckUsage(t *testing.T) {
 
 // TestCheckFormat: the same results for other programs.
 func TestCheckFormat(t *testing.T) {
+	t.Parallel()
 	addr := listen(t, echoBytes)
 	chosen, err := choose([]string{"04"}, addr)
 	if err != nil {

@@ -102,6 +102,7 @@ func TestFaultsUsage(t *testing.T) {
 
 // Without strace, or on a system other than Linux, the command says so.
 func TestFaultsCannot(t *testing.T) {
+	t.Parallel()
 	p := checkCommand(t, []string{"PATH=" + t.TempDir()}, "-faults", "--", "true", "{addr}")
 	<-p.Done()
 	if status, _ := p.Wait(patience); status != 1 || len(p.Stderr.All()) != 1 || !strings.HasPrefix(p.Stderr.Text(), "check: -faults needs") {

@@ -35,6 +35,7 @@ var foreigners = []foreigner{
 }
 
 func TestInterop(t *testing.T) {
+	t.Parallel()
 	for _, rung := range echotest.Rungs {
 		t.Run(rung.Folder, func(t *testing.T) {
 			addr := serveRung(t, "../"+rung.Folder)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,15 +17,32 @@ const patience = 30 * time.Second
 // goBuild builds the command in dir and returns the program's path.
 func goBuild(t *testing.T, dir string) string {
 	t.Helper()
-	program, remove, err := proc.Build(dir, ".")
+	built.Lock()
+	defer built.Unlock()
+	if program := built.programs[dir]; program != "" {
+		return program
+	}
+	program, _, err := proc.Build(dir, ".") // removed by TestMain
 	if errors.Is(err, proc.ErrCannotBuild) {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(remove)
+	built.programs[dir] = program
 	return program
+}
+
+// built are the programs that tests have needed so far: linking one takes a second.
+var built = struct {
+	sync.Mutex
+	programs map[string]string // by folder
+}{programs: map[string]string{}}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	proc.CleanUp()
+	os.Exit(status)
 }
 
 // serveRung builds and starts a rung, "../05-framing", and returns its address.

@@ -86,6 +86,7 @@ func serveOne(t *testing.T, serve func(*net.TCPConn)) string {
 func echo(conn *net.TCPConn) { io.Copy(conn, conn) }
 
 func TestTalk(t *testing.T) {
+	t.Parallel()
 	client := goBuild(t, ".")
 	for name, test := range map[string]func(*testing.T, string){
 		"echo":        talkEcho,

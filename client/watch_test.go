@@ -191,6 +191,7 @@ func (w *watched) interrupt(t *testing.T) {
 
 // TestWatch: the wall of 01, and what the page says of it is what /proc says.
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("the queues are compared with /proc")
 	}
@@ -226,6 +227,7 @@ func TestWatch(t *testing.T) {
 
 // TestWatchStranger: of a server that is no rung the kernel tells enough to see a wall.
 func TestWatchStranger(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("that takes /proc")
 	}
@@ -301,6 +303,7 @@ func expectAsleep(t *testing.T, pid int, call string) {
 
 // TestWatchUsage: a wrong command line is told in one line.
 func TestWatchUsage(t *testing.T) {
+	t.Parallel()
 	client := goBuild(t, ".")
 	for _, args := range [][]string{{"06"}, {"01", "02"}, {"-nonsense"}, {"--"}, {"01", "--", "true"}, {"-record", "x"}, {"-publish", "x", "01"}} {
 		p, err := proc.Command{Args: append([]string{client, "watch"}, args...)}.Start()
@@ -385,6 +388,7 @@ func TestRecordedAgain(t *testing.T) {
 
 // TestRecord: a script is played, and what cannot be is told in one line.
 func TestRecord(t *testing.T) {
+	t.Parallel()
 	client, file := goBuild(t, "."), filepath.Join(t.TempDir(), "wall.json")
 	for script, want := range map[string]string{
 		`A+ A:hello A=\x00\x41 B+ B>hi 100ms A- B< B!reset term`: "",

@@ -128,7 +128,7 @@ func TestAttempts(t *testing.T) {
 }
 
 // atOnce is how many attempts are judged side by side: most of the time, they wait.
-const atOnce = 5
+const atOnce = 3
 
 // TestDue takes minutes. Each attempt gets its due, at the first run: a wrong one the
 // cross that names its mistake, before any other, and a right one none at all.
