@@ -107,13 +107,27 @@ func compile(root, exercise, dir, program string) error {
 		return buildFailure(fmt.Sprintf("the compiler was stopped after %v", buildTime))
 	case code != 0:
 		// Without the line that names the package: everybody's is the same.
-		said := strings.ReplaceAll(p.Stdout.Excerpt(), filepath.Join(dir, "source")+"/", "")
+		said := withoutFolder(p.Stdout.Excerpt(), root, filepath.Join(dir, "source"))
 		if first, rest, found := strings.Cut(said, "\n"); found && strings.HasPrefix(first, "# ") {
 			said = rest
 		}
 		return buildFailure(report.Clip(said))
 	}
 	return nil
+}
+
+// withoutFolder takes the name of a folder out of what the go command said in root, which
+// shortens it to a relative one if that is shorter.
+func withoutFolder(said, root, folder string) string {
+	said = strings.ReplaceAll(said, folder+"/", "")
+	absolute, err := filepath.Abs(root)
+	if err != nil {
+		return said
+	}
+	if relative, err := filepath.Rel(absolute, folder); err == nil {
+		said = strings.ReplaceAll(said, relative+"/", "")
+	}
+	return said
 }
 
 // A buildFailure is what the compiler says of a submission.
