@@ -156,6 +156,13 @@ func echoChecks(p echotest.Promises, names ...string) []echotest.Check {
 	return list
 }
 
+// first puts a check before the others: one that a likely mistake fails.
+func first(list []echotest.Check, name string) []echotest.Check {
+	i := slices.IndexFunc(list, func(c echotest.Check) bool { return c.Name == name })
+	c := list[i]
+	return slices.Insert(slices.Delete(list, i, i+1), 0, c)
+}
+
 // without leaves out the checks of these names, which a program has its reasons not
 // to pass: they are named where it is called.
 func without(list []echotest.Check, names ...string) []echotest.Check {
